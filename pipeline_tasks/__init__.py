@@ -1,0 +1,1 @@
+"""defectline: a pipeline that turns a handful of real defect images into traceable synthetic image/mask pairs."""

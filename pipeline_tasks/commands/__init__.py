@@ -1,0 +1,1 @@
+"""Command lines of the stages: each module loads, runs and saves one of them."""

@@ -1,0 +1,1 @@
+"""Networks, flow matching and window sampling."""

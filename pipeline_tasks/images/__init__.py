@@ -1,0 +1,1 @@
+"""Pixels: decoding, foreground, compositing, defect-free counterparts."""

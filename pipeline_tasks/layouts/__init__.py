@@ -1,0 +1,1 @@
+"""Readers of the folder layouts users bring."""

@@ -1,0 +1,1 @@
+"""DVC: the stage graph, the lock, publication."""

@@ -1,0 +1,1 @@
+"""Defect masks: shapes, interpolation, placement."""

@@ -1,0 +1,31 @@
+"""Progress of long work: a bar on a terminal, one line every few seconds in a log."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO, TypeVar
+
+Item = TypeVar("Item")
+
+
+class _Lines:
+    """A text stream that turns a bar's carriage returns into lines of their own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> None:
+        if line := text.strip("\r\n "):
+            self.stream.write(line + "\n")
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None, done: int = 0) -> Iterable[Item]:
+    """Yield `items` while showing how far they are; `done` of `total` were finished by an earlier run."""
+    from tqdm import tqdm
+
+    live = sys.stderr.isatty()
+    options: dict[str, Any] = {} if live else {"file": _Lines(sys.stderr), "mininterval": 3, "ncols": 100, "ascii": True}
+    bar: Iterable[Item] = tqdm(items, desc=what, total=total, initial=done, **options)
+    return bar

@@ -1,0 +1,1 @@
+"""The sample product: drawn machined plates with known defects."""

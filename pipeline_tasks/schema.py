@@ -1,0 +1,117 @@
+"""Every table of the pipeline, as frozen dataclasses; their Arrow schemas carry each column's meaning and unit.
+
+A column is annotated `Annotated[type, "meaning"]`; a `None` in the type makes it nullable. storage.py checks the schema
+at every load and every save.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+
+GOOD = "good"
+"""The defect name of normal images (DefectDiffu section 3.2, MVTec-AD)."""
+
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One real image (or a defect-free counterpart derived from one) in canonical form."""
+
+    product: Annotated[str, "product name"]
+    defect: Annotated[str, "defect name; 'good' for normal images"]
+    split: Annotated[str, "'base' (may be learned from) or 'test' (for the final report only)"]
+    source_path: Annotated[str, "path of the image below the product's folder; identifies the sample in the product"]
+    sha256: Annotated[str, "SHA-256 of the source image file, hex; of the derived pixels for counterparts"]
+    source_bytes: Annotated[int, "size of the source image file in bytes"]
+    width: Annotated[int, "image width in px"]
+    height: Annotated[int, "image height in px"]
+    mask_area_px: Annotated[int, "defect pixels in the mask; 0 for normal images"]
+    mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
+    derived_from: Annotated[str | None, "source_path of the defect image this counterpart was made from, else null"]
+    image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
+    mask: Annotated[bytes | None, "PNG, uint8 {0, 255}, height x width; null for normal images"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One file that ingest could not use. Nothing is dropped without a row here."""
+
+    product: Annotated[str, "product name"]
+    source_path: Annotated[str, "path of the file below the product's folder"]
+    reason: Annotated[str, "reason from the closed list layouts.reasons.Reason"]
+    detail: Annotated[str, "what was found, and what to do about it"]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRow:
+    """One defect mask placed on one normal image: what will be generated where (METHODS section 2)."""
+
+    pair_index: Annotated[int, "index of the pair within its product and defect, from 0"]
+    product: Annotated[str, "product name"]
+    defect: Annotated[str, "defect name"]
+    seed: Annotated[int, "63-bit seed of the pair, derived from run seed, product, defect and index"]
+    normal_path: Annotated[str, "source_path of the normal image that hosts the defect"]
+    normal_sha256: Annotated[str, "sha256 of that normal image"]
+    kind: Annotated[str, "'transformed' (one real mask, warped) or 'interpolated' (between two real masks)"]
+    parent_a: Annotated[str, "source_path of the first parent sample"]
+    parent_b: Annotated[str, "source_path of the second parent sample; equals parent_a for transformed masks"]
+    alpha: Annotated[float, "interpolation weight, 0 = parent_a, 1 = parent_b (DefectSynth section III-C)"]
+    warp: Annotated[list[float], "2x3 affine, row-major, from parent_a's pixel (x, y) to the normal image's, in px"]
+    attempts: Annotated[int, "placements tried until this one was accepted, from 1"]
+    mask_area_px: Annotated[int, "defect pixels"]
+    mask: Annotated[bytes, "PNG, uint8 {0, 255}, size of the normal image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One generated image with its mask and everything needed to make it again."""
+
+    pair_id: Annotated[str, "product/defect/index, unique in a version"]
+    pair_index: Annotated[int, "index within product and defect, from 0"]
+    product: Annotated[str, "product name"]
+    defect: Annotated[str, "defect name"]
+    seed: Annotated[int, "63-bit seed of the pair"]
+    backend: Annotated[str, "generator that made the image"]
+    backend_digest: Annotated[str, "SHA-256 of the generator's weights and configuration, hex"]
+    prompt: Annotated[str, "text prompt given to the generator"]
+    normal_path: Annotated[str, "source_path of the normal image"]
+    normal_sha256: Annotated[str, "sha256 of the normal image"]
+    normal_derived: Annotated[bool, "true if the normal image is a defect-free counterpart made from a defect image"]
+    mask_kind: Annotated[str, "how the mask was made: 'transformed' or 'interpolated'"]
+    parent_a: Annotated[str, "source_path of the mask's first parent"]
+    parent_b: Annotated[str, "source_path of the mask's second parent"]
+    alpha: Annotated[float, "interpolation weight between the parents, 0..1"]
+    warp: Annotated[list[float], "2x3 affine, row-major, from parent_a's pixels to the normal image's, in px"]
+    width: Annotated[int, "image width in px"]
+    height: Annotated[int, "image height in px"]
+    mask_area_px: Annotated[int, "defect pixels"]
+    mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
+    change_inside: Annotated[float, "mean absolute change against the normal image inside the mask, grey levels 0..255"]
+    change_outside_max: Annotated[int, "largest absolute change outside the dilated mask, grey levels; 0 = untouched"]
+    image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
+    image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
+    mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]
+
+
+PIXEL_COLUMNS = frozenset({"image", "mask"})
+"""Columns that hold encoded pixels: left out wherever only the manifest is read."""
+
+
+@cache
+def arrow_schema(row: type) -> pa.Schema:
+    """Return the Arrow schema of a row dataclass; each field's metadata holds its meaning."""
+    hints = get_type_hints(row, include_extras=True)
+    return pa.schema([_arrow_field(f.name, hints[f.name]) for f in fields(row)], metadata={"table": row.__name__})
+
+
+def _arrow_field(name: str, annotation: Any) -> pa.Field:
+    kind, meaning = get_args(annotation)
+    nullable = isinstance(kind, UnionType)
+    if nullable:
+        kind = next(k for k in get_args(kind) if k is not NoneType)
+    arrow = pa.list_(_ARROW[get_args(kind)[0]]) if get_origin(kind) is list else _ARROW[kind]
+    return pa.field(name, arrow, nullable=nullable, metadata={"meaning": meaning})

@@ -1,0 +1,1 @@
+"""One pure module per stage: run(params, inputs) -> outputs, on values."""
