@@ -50,6 +50,10 @@ class Catalog(_Entry):
         """Return the names of a product's defects, in the catalog's order."""
         return [d.defect for d in self.defects.values() if d.product == product]
 
+    def to_yaml(self) -> str:
+        """Return the catalog as YAML text."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, default_flow_style=None, width=120)
+
 
 def slug(text: str) -> str:
     """Return `text` as a name: every run of other characters becomes an underscore. Raises ConfigError if nothing is left."""

@@ -2,9 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO, TypeVar
-
-Item = TypeVar("Item")
+from typing import Any, TextIO
 
 
 class _Lines:
@@ -21,11 +19,10 @@ class _Lines:
         self.stream.flush()
 
 
-def track(items: Iterable[Item], what: str, total: int | None = None, done: int = 0) -> Iterable[Item]:
-    """Yield `items` while showing how far they are; `done` of `total` were finished by an earlier run."""
+def track(items: Iterable[Any], what: str, total: int | None = None, done: int = 0) -> Any:
+    """Return a tqdm bar over `items`; `done` of `total` were finished by an earlier run."""
     from tqdm import tqdm
 
     live = sys.stderr.isatty()
     options: dict[str, Any] = {} if live else {"file": _Lines(sys.stderr), "mininterval": 3, "ncols": 100, "ascii": True}
-    bar: Iterable[Item] = tqdm(items, desc=what, total=total, initial=done, **options)
-    return bar
+    return tqdm(items, desc=what, total=total, initial=done, **options)

@@ -45,10 +45,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o755)
-        shutil.rmtree(path, ignore_errors=True)
-        fresh.replace(path)
+        replace_folder(fresh, path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def replace_folder(fresh: Path, path: Path) -> None:
+    """Put the folder `fresh` in the place of `path`, on the same file system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    fresh.replace(path)
 
 
 def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> int:
@@ -99,6 +105,13 @@ def read_rows(path: Path, row: type[Row]) -> Iterator[Row]:
     for batch in table.iter_batches(batch_size=ROWS_PER_GROUP):
         for values in batch.to_pylist():
             yield row(**values)
+
+
+def read_shards(path: Path, row: type[Row], size: int) -> Iterator[list[Row]]:
+    """Yield the rows of a Parquet file in lists of `size` (the last may be shorter). The same errors as `open_table`."""
+    rows = read_rows(path, row)
+    while shard := list(islice(rows, size)):
+        yield shard
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,0 +1,79 @@
+"""The `paste` backend: real defect pixels on a normal image, gain-matched (Crop-Paste, DefectSynth's baseline; METHODS section 3)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from pipeline_tasks.backends.protocol import Floats, Request
+from pipeline_tasks.images.codec import Mask
+from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.params import Generate
+from pipeline_tasks.seeds import derive_seed
+
+RING_PX = 12
+DEPTH_WEIGHT = 4.0
+GAIN_LIMITS = (0.5, 2.0)
+CONTRAST_JITTER = 0.1
+
+
+@dataclass(frozen=True)
+class PasteBackend:
+    """`Backend` of protocol.py without a model."""
+
+    params: Generate
+    name: str = "paste"
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the constants above and the severity: there are no weights."""
+        constants = (self.name, RING_PX, DEPTH_WEIGHT, GAIN_LIMITS, CONTRAST_JITTER, self.params.severity)
+        return hashlib.sha256(repr(constants).encode()).hexdigest()
+
+    def render(self, requests: Sequence[Request]) -> list[Floats]:
+        """See protocol.Backend: the first parent's pixels, moved under the mask and matched to the host's level."""
+        return [self._paste(request) for request in requests]
+
+    def _paste(self, request: Request) -> Floats:
+        source, source_mask = request.parent_a.pixels.astype(np.float32), request.parent_a.mask
+        near = dilate(request.mask, self.params.dilation_px)
+        colours = _moved(source, source_mask, request.mask, near, request.row.warp)
+        source_level = source[dilate(source_mask, RING_PX) & ~dilate(source_mask, 2)]
+        source_level = source_level.mean(axis=0) if len(source_level) else source.mean(axis=(0, 1))
+        ring = dilate(request.mask, RING_PX) & ~near
+        host = request.normal.astype(np.float32)
+        host_level = host[ring].mean(axis=0) if ring.any() else host.mean(axis=(0, 1))
+        gain = np.clip(host_level / np.maximum(source_level, 1), *GAIN_LIMITS)
+        rng = np.random.default_rng(derive_seed(request.row.seed, "contrast"))
+        contrast = self.params.severity * rng.uniform(1 - CONTRAST_JITTER, 1 + CONTRAST_JITTER)
+        host[near] = host_level + contrast * (colours * gain - host_level)
+        return host
+
+
+def _moved(source: Floats, source_mask: Mask, mask: Mask, near: Mask, warp: list[float]) -> Floats:
+    """Return a source colour [N, 3] for each pixel of `near`, from the same place and depth in the source defect.
+
+    A warped mask finds exactly its own pixels; an interpolated one, whose pixels may lie outside the source's mask,
+    finds the nearest at the same distance from the edge, so that cores are filled with core.
+    """
+    margin = dilate(source_mask, RING_PX)
+    ys, xs = np.nonzero(margin)
+    known = np.column_stack([xs, ys, DEPTH_WEIGHT * _depth(source_mask)[ys, xs]])
+    back = cv2.invertAffineTransform(np.asarray(warp, np.float64).reshape(2, 3))
+    to_y, to_x = np.nonzero(near)
+    at = np.column_stack([to_x, to_y, np.ones_like(to_x)]) @ back.T
+    scale = np.sqrt(abs(np.linalg.det(back[:, :2])))
+    wanted = np.column_stack([at, DEPTH_WEIGHT * scale * _depth(mask)[to_y, to_x]])
+    _, nearest = KDTree(known).query(wanted)
+    return source[ys[nearest], xs[nearest]]
+
+
+def _depth(mask: Mask) -> NDArray[np.float32]:
+    """Return the signed distance to the mask's edge in px, positive inside."""
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(inside - outside, np.float32)

@@ -1,0 +1,26 @@
+"""`defectline catalog`: write catalog.yaml from a folder of one product or of several."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def catalog(
+    data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders")],
+    output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
+) -> None:
+    """Find the products and defects below a folder and write catalog.yaml; outputs of what is gone are removed."""
+    from pipeline_tasks.layouts.discovery import discover
+    from pipeline_tasks.lineage.prune import prune
+    from pipeline_tasks.storage import atomic_file
+
+    found, notes = discover(data)
+    text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
+    if not output.exists() or output.read_text() != text:
+        with atomic_file(output) as partial:
+            partial.write_text(text)
+        prune(output.resolve().parent)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"{output}: {len(found.products)} products, {len(found.defects)} defects: {', '.join(found.defects)}")

@@ -1,0 +1,23 @@
+"""Where and in what precision a model runs."""
+
+import torch
+
+from pipeline_tasks.errors import ConfigError
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Return the device called 'auto', 'cpu' or 'cuda'. Raises ConfigError if CUDA is wanted and absent."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("params.yaml: device is 'cuda' but PyTorch sees no GPU here; use 'auto' or 'cpu'")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """Return the autocast type for 'auto', 'float32' or 'bfloat16': bfloat16 where the hardware multiplies it natively."""
+    if wanted != "auto":
+        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,85 @@
+"""Windows around a defect at native resolution, and the appearance code (METHODS section 3a)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_tasks.images.codec import Mask
+from pipeline_tasks.images.composite import dilate
+
+Floats = NDArray[np.float32]
+CONTEXT_PX = 12
+"""How far around the hole pixels count as its local context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in an image: top-left corner and sides, in px. It may exceed the image: the edge is then repeated."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+
+def box_around(center_yx: tuple[int, int], side_px: int, shape: tuple[int, ...]) -> Box:
+    """Return the square of `side_px` around a point, shifted into an image of `shape` where it fits."""
+    y, x = (_fit(c - side_px // 2, side_px, size) for c, size in zip(center_yx, shape, strict=False))
+    return Box(y, x, side_px, side_px)
+
+
+def _fit(start: int, side: int, size: int) -> int:
+    return (size - side) // 2 if side >= size else min(max(start, 0), size - side)
+
+
+def crop(array: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
+    """Return the part of `array` [H, W, ...] inside `box`; beyond the image its edge is repeated."""
+    ys = np.clip(np.arange(box.y, box.y + box.height), 0, array.shape[0] - 1)
+    xs = np.clip(np.arange(box.x, box.x + box.width), 0, array.shape[1] - 1)
+    return array[ys[:, None], xs]
+
+
+def context_level(window: Floats, hole: Mask) -> Floats:
+    """Return the mean colour [3] of the known pixels near the hole; of all known pixels, or all, where there are none."""
+    known = ~hole
+    near = dilate(hole, CONTEXT_PX) & known
+    chosen = near if near.any() else known if known.any() else np.ones_like(hole)
+    return window[chosen].mean(axis=0).astype(np.float32)
+
+
+def appearance_code(window: Floats, mask: Mask, level: Floats, scale: float) -> Floats:
+    """Return the code [6] of a defect: mean and standard deviation per channel of its pixels, (RGB - level) / scale."""
+    inside = (window[mask] - level) / scale
+    return np.concatenate([inside.mean(axis=0), inside.std(axis=0)]).astype(np.float32)
+
+
+def cover(hole: Mask, side_px: int) -> list[Box]:
+    """Return squares of `side_px` that cover the hole [H, W] and its context: one if it fits, else overlapping by half."""
+    rows, columns = np.nonzero(hole.any(axis=1))[0], np.nonzero(hole.any(axis=0))[0]
+    squares = [
+        Box(y, x, side_px, side_px)
+        for y in _starts(int(rows[0]), int(rows[-1]), side_px, hole.shape[0])
+        for x in _starts(int(columns[0]), int(columns[-1]), side_px, hole.shape[1])
+    ]
+    return [box for box in squares if crop(hole, box).any()]
+
+
+def _starts(low: int, high: int, side: int, size: int) -> list[int]:
+    extent = high - low + 1 + 2 * CONTEXT_PX
+    if extent <= side:
+        return [_fit((low + high + 1 - side) // 2, side, size)]
+    count = -(-(extent - side) // (side // 2)) + 1
+    return [round(s) for s in np.linspace(low - CONTEXT_PX, high + 1 + CONTEXT_PX - side, count)]
+
+
+def union(boxes: list[Box]) -> Box:
+    """Return the smallest rectangle around `boxes`."""
+    y, x = min(b.y for b in boxes), min(b.x for b in boxes)
+    return Box(y, x, max(b.y + b.height for b in boxes) - y, max(b.x + b.width for b in boxes) - x)
+
+
+def window_weight(side_px: int) -> Floats:
+    """Return the weight [S, S] of a window's pixels where windows overlap: highest in the middle, never 0."""
+    ramp = 1.05 - np.abs(2 * (np.arange(side_px) + 0.5) / side_px - 1)
+    return np.outer(ramp, ramp).astype(np.float32)
