@@ -1,16 +1,22 @@
-"""The command line: `defectline COMMAND`. Stages load, run and save in commands/; heavy imports wait until one is called."""
+"""The command line: `defectline COMMAND`. Every command is a function in commands/; heavy imports wait inside it."""
 
 import sys
+from importlib import import_module
 
 import typer
 
 from pipeline_tasks.errors import DefectlineError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+COMMANDS = (
+    "sample", "catalog", "ingest", "prompts", "train", "masks", "generate", "validate", "evaluate", "repro", "publish", "register",
+)  # fmt: skip
 
 
 def main() -> None:
     """Run the command line; an expected error prints its message and exits with status 1."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    for name in COMMANDS:
+        app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
     try:
         app()
     except DefectlineError as error:

@@ -131,9 +131,14 @@ def read_json(path: Path) -> Any:
 
 
 def content_digest(*paths: Path) -> str:
-    """Return the SHA-256 (hex) of files and folders by content and relative name, in a fixed order."""
+    """Return the SHA-256 (hex) of files and folders by content and relative name, in a fixed order.
+
+    Raises DataError for a path that does not exist.
+    """
     digest = hashlib.sha256()
     for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: missing; run `dvc repro` to make it or `dvc pull` to fetch it")
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             digest.update(str(file.relative_to(path)).encode() + b"\0")
             with file.open("rb") as stream:

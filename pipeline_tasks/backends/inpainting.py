@@ -60,7 +60,7 @@ class Inpainting:
             if not (folder / name).is_file():
                 raise ModelError(f"{folder / name}: missing; run `dvc repro train` or fetch it with `dvc pull`")
         try:
-            unet = UNet2DModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+            unet = UNet2DModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
         except Exception as error:  # diffusers and safetensors raise many kinds on damaged files
             raise ModelError(f"{folder}: the model cannot be loaded ({error}); delete it and run `dvc repro train`") from error
         return cls(unet.eval(), **read_json(folder / CARD))
@@ -176,12 +176,14 @@ def _cut(planes: Tensor, box: Box) -> Tensor:
 
 
 def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor) -> Floats:
-    """Return the normal image with the region's hole replaced by the sampled pixels, float [H, W, 3]."""
+    """Return the normal image with the region's hole replaced by the sampled pixels, float [H, W, 3]; grey stays grey."""
     image = request.normal.astype(np.float32)
     pixels = state.permute(1, 2, 0).numpy() * model.scale + region.level
     height, width = request.mask.shape
     ys, xs = np.nonzero(region.hole[0].numpy())
     y, x = ys + region.place.y, xs + region.place.x
     seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    image[y[seen], x[seen]] = pixels[ys[seen], xs[seen]]
+    colours = pixels[ys[seen], xs[seen]]
+    grey = bool((request.normal == request.normal[..., :1]).all())
+    image[y[seen], x[seen]] = colours.mean(axis=1, keepdims=True) if grey else colours
     return image

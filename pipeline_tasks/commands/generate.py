@@ -53,7 +53,7 @@ def generate(
 
 
 def _by_path(table: Path, paths: set[str]) -> "Mapping[str, Sample]":
+    from pipeline_tasks.manifest import read_selected
     from pipeline_tasks.schema import Sample
-    from pipeline_tasks.storage import read_rows
 
-    return {sample.source_path: sample for sample in read_rows(table, Sample) if sample.source_path in paths}
+    return {sample.source_path: sample for sample in read_selected([table], Sample, "source_path", paths)}

@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
+from pipeline_tasks.backends.pairs import make_pairs
+from pipeline_tasks.diffusion.network import make_unet
+from pipeline_tasks.errors import ModelError
+from pipeline_tasks.images.codec import decode_image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    Inpainting(make_unet(1, [8, 16], seed=0), ["scratch"], 30.0, 32, 3).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_what_is_saved_is_a_diffusers_folder_in_safetensors(folder):
+    from diffusers import UNet2DModel
+
+    plain = UNet2DModel.from_pretrained(folder)
+    loaded = Inpainting.load(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", WEIGHTS, CARD]
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), loaded.unet.parameters(), strict=True))
+    assert (loaded.defects, loaded.scale, loaded.window_px, loaded.dilation_px) == (["scratch"], 30.0, 32, 3)
+
+
+def test_a_missing_or_damaged_model_is_named(folder, tmp_path):
+    with pytest.raises(ModelError, match=r"generator.json: missing"):
+        Inpainting.load(tmp_path)
+    (folder / WEIGHTS).write_bytes(b"\x00" * 40)
+    with pytest.raises(ModelError, match=r"cannot be loaded"):
+        Inpainting.load(folder)
+
+
+def test_a_defect_it_was_not_trained_on_is_refused(folder, settings, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, settings)
+    (row,) = rows([(0, 0)])
+    with pytest.raises(ModelError, match=r"knows \['scratch'\], not 'pit'"):
+        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, "p", settings))
+
+
+def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, settings, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, settings)
+    row, other = rows([(0, 0), (9, 5)])
+    (first,) = make_pairs(backend, [row], defects, normals, "p", settings)
+    (again, _) = make_pairs(backend, [row, other], defects, normals, "p", settings)
+    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, "p", settings)
+    difference = np.abs(decode_image(first.image).astype(int) - decode_image(again.image))
+    assert difference.max() <= 1  # kernels may round differently in another batch
+    assert first.image_sha256 != reseeded.image_sha256
+
+
+def test_severity_scales_the_code_and_so_the_picture(folder, settings, rows, defects, normals):
+    strong = settings.model_copy(update={"severity": 3.0})
+    images = [
+        next(make_pairs(InpaintingBackend.load(folder, s), rows([(0, 0)]), defects, normals, "p", s)).image_sha256
+        for s in (settings, strong)
+    ]
+    assert images[0] != images[1]
+
+
+def test_a_mask_at_the_very_corner_is_painted(folder, settings, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, settings)
+    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, "p", settings)
+    assert pair.change_inside > 0 and pair.change_outside_max == 0

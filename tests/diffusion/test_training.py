@@ -1,0 +1,100 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline_tasks.diffusion.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
+from pipeline_tasks.diffusion.training import TrainingSet, to_tensors, train
+from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window, normal_window
+from pipeline_tasks.params import Train
+
+PARAMS = Train(
+    backend="inpainting", steps=6, batch_size=2, window_px=32, learning_rate=1e-3, channels=[8, 16], normal_fraction=0.4,
+    ema_decay=0.9, dilation_px=2, checkpoint_every_steps=2, device="cpu", precision="float32",
+)  # fmt: skip
+CPU = torch.device("cpu")
+
+
+def training_set():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(90, 110, (64, 64, 3)).astype(np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[28:34, 20:40] = True
+    defect = pixels.copy()
+    defect[mask] = 30
+    return TrainingSet([DefectImage(defect, mask, 1)], [pixels], 40.0, 2)
+
+
+class Memory:
+    def __init__(self):
+        self.states = []
+
+    def load(self):
+        return self.states[-1] if self.states else None
+
+    def save(self, state):
+        self.states.append({k: v.clone() for k, v in state.items()})
+
+
+def trained(checkpoints, stop_after=None):
+    unet = make_unet(2, PARAMS.channels, seed=3)
+    losses = train(unet, training_set(), PARAMS, 5, CPU, torch.float32, checkpoints, lambda r: islice(r, stop_after))
+    return unet.state_dict(), losses
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit():
+    whole, curve = trained(Memory())
+    broken = Memory()
+    trained(broken, stop_after=5)
+    broken.states = broken.states[:1]
+    assert 0 < len(broken.load()["losses"]) < PARAMS.steps
+    resumed, resumed_curve = trained(broken)
+    assert resumed_curve == curve
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_training_lowers_the_loss():
+    params = PARAMS.model_copy(update={"steps": 60})
+    unet = make_unet(2, params.channels, seed=3)
+    losses = train(unet, training_set(), params, 5, CPU, torch.float32, Memory(), iter)
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_fresh_weights_depend_on_the_seed_alone():
+    torch.manual_seed(1)
+    first = make_unet(1, [8, 16], seed=7).state_dict()
+    torch.manual_seed(2)
+    again, other = make_unet(1, [8, 16], seed=7).state_dict(), make_unet(1, [8, 16], seed=8).state_dict()
+    assert all(torch.equal(first[n], again[n]) for n in first)
+    assert any(not torch.equal(first[n], other[n]) for n in first)
+
+
+def test_condition_holds_code_and_defect_inside_the_mask_only():
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 0, 0] = 1
+    planes = condition_planes(torch.ones(1, 1, 4, 4), mask, torch.arange(6.0)[None], torch.tensor([2]), 3)
+    assert planes.shape == (1, condition_channels(3) - 3, 4, 4)
+    assert planes[0, 2:8, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert planes[0, 8:, 0, 0].tolist() == [0, 0, 1]
+    assert (planes[0, 1:, 1:] == 0).all()
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_velocity_keeps_the_size(side):
+    unet = make_unet(1, [8, 16], seed=0)
+    assert side % size_multiple([8, 16]) == 0
+    x, planes = torch.zeros(2, 3, side, side), torch.zeros(2, condition_channels(1) - 3, side, side)
+    assert velocity(unet, x, planes, torch.zeros(2)).shape == x.shape
+
+
+def test_windows_are_normalised_and_normal_windows_have_no_defect():
+    data, rng = training_set(), np.random.default_rng(0)
+    window = defect_window(data.defects[0], 32, 2, data.scale, rng)
+    assert window.mask.any() and (window.hole >= window.mask).all()
+    assert abs(window.pixels[~window.hole].mean()) < 0.1
+    assert window.code[:3].mean() == pytest.approx((30 - 100) / 40, abs=0.05)
+    plain = normal_window(data.normals[0], window, data.scale, rng)
+    assert not plain.mask.any() and (plain.hole == window.hole).all() and not plain.code.any()
+    pixels, hole, condition = to_tensors([window, plain], 2)
+    assert pixels.shape == (2, 3, 32, 32) and hole.shape == (2, 1, 32, 32) and condition.shape[1] == condition_channels(2) - 3
