@@ -4,9 +4,10 @@ A defect wider than a window is sampled in overlapping windows whose velocities 
 (MultiDiffusion, Bar-Tal et al. 2023), so no seam appears.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,6 @@ class InpaintingBackend:
         jobs = [(index, box) for index, region in enumerate(regions) for box in region.boxes]
         device = self.model.unet.device
         dtype = pick_dtype(self.params.precision, device)
-        weight = torch.from_numpy(window_weight(self.model.window_px))
         sums, weights = [torch.zeros_like(x) for x in states], [torch.zeros_like(x[:1]) for x in states]
         for batch in _batches(jobs, self.params.batch_size):
             noised = torch.stack([_cut(states[i], box) for i, box in batch]).to(device)
@@ -102,6 +102,7 @@ class InpaintingBackend:
             times = torch.full((len(batch),), time, device=device)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 predicted = velocity(self.model.unet, noised, planes, times).float().cpu()
+            weight = torch.from_numpy(window_weight(batch[0][1].height))
             for (i, box), one in zip(batch, predicted, strict=True):
                 _cut(sums[i], box).add_(one * weight)
                 _cut(weights[i], box).add_(weight)
@@ -167,8 +168,12 @@ def _code_of(model: Inpainting, parent: RealDefect, rng: np.random.Generator) ->
     return defect_window(image, model.window_px, model.dilation_px, model.scale, rng).code
 
 
-def _batches(jobs: list[tuple[int, Box]], size: int) -> list[list[tuple[int, Box]]]:
-    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+def _batches(jobs: list[tuple[int, Box]], size: int) -> Iterator[list[tuple[int, Box]]]:
+    """Yield the jobs in batches of equally large windows."""
+    jobs = sorted(jobs, key=lambda job: job[1].height)
+    for _, equal in groupby(jobs, key=lambda job: job[1].height):
+        windows = list(equal)
+        yield from (windows[start : start + size] for start in range(0, len(windows), size))
 
 
 def _cut(planes: Tensor, box: Box) -> Tensor:

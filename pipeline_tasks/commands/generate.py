@@ -49,6 +49,7 @@ def generate(
             made = stage.run(params.generate, backend, shard, samples, normals, prompt)
             write_rows(file, (pair for pair in made if bar.update() or True), Pair)
     replace_folder(work, pairs)
+    shutil.rmtree(work.parent, ignore_errors=True)
     print(f"{product} {defect}: {total} pairs by {backend.name}")
 
 

@@ -55,12 +55,17 @@ def appearance_code(window: Floats, mask: Mask, level: Floats, scale: float) -> 
 
 
 def cover(hole: Mask, side_px: int) -> list[Box]:
-    """Return squares of `side_px` that cover the hole [H, W] and its context: one if it fits, else overlapping by half."""
+    """Return squares that cover the hole [H, W] and its context: one of `side_px` if it fits, else some twice as wide.
+
+    The wide ones overlap by a quarter of their side.
+    """
     rows, columns = np.nonzero(hole.any(axis=1))[0], np.nonzero(hole.any(axis=0))[0]
+    extent = max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0])) + 1 + 2 * CONTEXT_PX
+    side = side_px if extent <= side_px else 2 * side_px
     squares = [
-        Box(y, x, side_px, side_px)
-        for y in _starts(int(rows[0]), int(rows[-1]), side_px, hole.shape[0])
-        for x in _starts(int(columns[0]), int(columns[-1]), side_px, hole.shape[1])
+        Box(y, x, side, side)
+        for y in _starts(int(rows[0]), int(rows[-1]), side, hole.shape[0])
+        for x in _starts(int(columns[0]), int(columns[-1]), side, hole.shape[1])
     ]
     return [box for box in squares if crop(hole, box).any()]
 
@@ -69,7 +74,7 @@ def _starts(low: int, high: int, side: int, size: int) -> list[int]:
     extent = high - low + 1 + 2 * CONTEXT_PX
     if extent <= side:
         return [_fit((low + high + 1 - side) // 2, side, size)]
-    count = -(-(extent - side) // (side // 2)) + 1
+    count = -(-(extent - side) // (side - side // 4)) + 1
     return [round(s) for s in np.linspace(low - CONTEXT_PX, high + 1 + CONTEXT_PX - side, count)]
 
 

@@ -37,17 +37,20 @@ def test_cover_covers_every_hole_pixel_within_its_union(points):
     boxes = cover(hole, 32)
     seen = np.zeros_like(hole)
     for box in boxes:
-        ys, xs = (np.clip(np.arange(start, start + 32), 0, 99) for start in (box.y, box.x))
+        ys, xs = (np.clip(np.arange(start, start + box.height), 0, 99) for start in (box.y, box.x))
         seen[np.ix_(ys, xs)] = True
     assert seen[hole].all()
     whole = union(boxes)
-    assert all(whole.y <= b.y and b.y + 32 <= whole.y + whole.height for b in boxes)
+    assert all(whole.y <= b.y and b.y + b.height <= whole.y + whole.height for b in boxes)
 
 
-def test_a_small_hole_takes_one_window():
+def test_a_small_hole_takes_one_window_and_a_wide_one_wider_windows():
     hole = np.zeros((200, 200), bool)
     hole[90:110, 100:105] = True
-    assert len(cover(hole, 64)) == 1
+    (box,) = cover(hole, 64)
+    assert box.height == 64
+    hole[100, 5:195] = True
+    assert {b.height for b in cover(hole, 64)} == {128}
 
 
 def test_weights_are_positive_and_highest_in_the_middle():
