@@ -49,7 +49,12 @@ class Inpainting:
     def save(self, folder: Path) -> None:
         """Write a diffusers model folder (config.json, safetensors) and generator.json."""
         self.unet.save_pretrained(folder, safe_serialization=True)
-        card = {"defects": self.defects, "scale": self.scale, "window_px": self.window_px, "dilation_px": self.dilation_px}
+        card = {
+            "defects": self.defects,
+            "scale": self.scale,
+            "window_px": self.window_px,
+            "dilation_px": self.dilation_px,
+        }
         write_json(folder / CARD, card)
 
     @classmethod
@@ -61,9 +66,13 @@ class Inpainting:
             if not (folder / name).is_file():
                 raise ModelError(f"{folder / name}: missing; run `dvc repro train` or fetch it with `dvc pull`")
         try:
-            unet = UNet2DModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
+            unet = UNet2DModel.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+            )
         except Exception as error:  # diffusers and safetensors raise many kinds on damaged files
-            raise ModelError(f"{folder}: the model cannot be loaded ({error}); delete it and run `dvc repro train`") from error
+            raise ModelError(
+                f"{folder}: the model cannot be loaded ({error}); delete it and run `dvc repro train`"
+            ) from error
         return cls(unet.eval(), **read_json(folder / CARD))
 
 
@@ -146,7 +155,7 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
 
 
 def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:
-    """Return the context level of every pixel, [h, w, 3]: the weighted mean of the levels of the windows it is in."""
+    """Return the context level of every pixel, [h, w, 3]: the weighted mean over the windows it is in."""
     total, weights = np.zeros_like(pixels), np.full_like(pixels[..., :1], 1e-6)
     for box in boxes:
         part = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
@@ -157,7 +166,7 @@ def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:
 
 
 def _code(model: Inpainting, request: Request, severity: float) -> Floats:
-    """Return the appearance code [6]: interpolated between the parents' by the mask's alpha, contrast times severity."""
+    """Return the appearance code [6]: between the parents' by the mask's alpha, contrast times severity."""
     rng = np.random.default_rng(derive_seed(request.row.seed, "appearance"))
     code_a, code_b = (_code_of(model, parent, rng) for parent in (request.parent_a, request.parent_b))
     return np.float32(severity) * ((1 - request.row.alpha) * code_a + request.row.alpha * code_b).astype(np.float32)
@@ -181,7 +190,7 @@ def _cut(planes: Tensor, box: Box) -> Tensor:
 
 
 def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor) -> Floats:
-    """Return the normal image with the region's hole replaced by the sampled pixels, float [H, W, 3]; grey stays grey."""
+    """Return the normal image with its hole replaced by the sampled pixels, float [H, W, 3]; grey stays grey."""
     image = request.normal.astype(np.float32)
     pixels = state.permute(1, 2, 0).numpy() * model.scale + region.level
     height, width = request.mask.shape

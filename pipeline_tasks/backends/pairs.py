@@ -49,7 +49,9 @@ def _base_sample(samples: Mapping[str, Sample], path: str, row: MaskRow) -> Samp
     if path not in samples:
         raise DataError(f"{pair} names sample '{path}', which is not in the base split; re-run the masks stage")
     if samples[path].split != "base":
-        raise LeakageError(f"{pair} names sample '{path}' of the {samples[path].split} split; only base samples may be used")
+        raise LeakageError(
+            f"{pair} names sample '{path}' of the {samples[path].split} split; only base samples may be used"
+        )
     return samples[path]
 
 

@@ -1,4 +1,4 @@
-"""The `paste` backend: real defect pixels on a normal image, gain-matched (Crop-Paste, DefectSynth's baseline; METHODS section 3)."""
+"""The `paste` backend: real defect pixels on a normal image, gain-matched (Crop-Paste, DefectSynth's baseline)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def _moved(source: Floats, source_mask: Mask, mask: Mask, near: Mask, warp: list
     scale = np.sqrt(abs(np.linalg.det(back[:, :2])))
     wanted = np.column_stack([at, DEPTH_WEIGHT * scale * _depth(mask)[to_y, to_x]])
     _, nearest = KDTree(known).query(wanted)
-    return source[ys[nearest], xs[nearest]]
+    return np.asarray(source[ys[nearest], xs[nearest]], np.float32)
 
 
 def _depth(mask: Mask) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """Return the autocast type for 'auto', 'float32' or 'bfloat16': bfloat16 where the hardware multiplies it natively."""
+    """Return the autocast type for 'auto', 'float32' or 'bfloat16'; auto is bfloat16 where the hardware has it."""
     if wanted != "auto":
         return torch.bfloat16 if wanted == "bfloat16" else torch.float32
     if device.type == "cuda":

@@ -1,6 +1,6 @@
 """The inpainting network: a diffusers UNet behind a space-to-depth step (METHODS section 3a)."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def condition_channels(defect_count: int) -> int:
 
 
 def make_unet(defect_count: int, channels: list[int], seed: int) -> "UNet2DModel":
-    """Return a UNet for `defect_count` defects with `channels` features per level and fresh weights drawn from `seed`."""
+    """Return a UNet for `defect_count` defects, `channels` features per level, fresh weights from `seed`."""
     from diffusers import UNet2DModel
 
     with torch.random.fork_rng(devices=[]):
@@ -49,7 +49,7 @@ def velocity(unet: "UNet2DModel", noised: Tensor, condition: Tensor, time: Tenso
     """
     planes = pixel_unshuffle(torch.cat([noised, condition], dim=1), PATCH)
     planes = planes.contiguous(memory_format=torch.channels_last)
-    return cast(Tensor, pixel_shuffle(unet(planes, time * 1000).sample, PATCH))
+    return pixel_shuffle(unet(planes, time * 1000).sample, PATCH)
 
 
 def condition_planes(hole: Tensor, mask: Tensor, code: Tensor, defect: Tensor, defect_count: int) -> Tensor:

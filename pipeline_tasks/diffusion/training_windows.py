@@ -28,7 +28,7 @@ class DefectImage:
 
 @dataclass(frozen=True)
 class Window:
-    """One training window: pixels, (RGB - level) / scale [S, S, 3]; hole and mask, bool [S, S]; code [6]; defect index."""
+    """One training window: (RGB - level) / scale [S, S, 3]; hole and mask, bool [S, S]; code [6]; defect index."""
 
     pixels: Floats
     hole: Mask
@@ -61,8 +61,8 @@ def normal_window(normal: Pixels, shape_of: Window, scale: float, rng: np.random
 
 def flipped(window: Window, rng: np.random.Generator) -> Window:
     """Return the window, mirrored along each axis with probability one half."""
-    axes = [axis for axis in (0, 1) if rng.random() < 0.5]
-    pixels, hole, mask = (np.flip(a, axes) for a in (window.pixels, window.hole, window.mask))
+    axes = tuple(axis for axis in (0, 1) if rng.random() < 0.5)
+    pixels, hole, mask = np.flip(window.pixels, axes), np.flip(window.hole, axes), np.flip(window.mask, axes)
     return Window(pixels, hole, mask, window.code, window.defect)
 
 

@@ -41,11 +41,11 @@ def crop(array: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
 
 
 def context_level(window: Floats, hole: Mask) -> Floats:
-    """Return the mean colour [3] of the known pixels near the hole; of all known pixels, or all, where there are none."""
+    """Return the mean colour [3] of the known pixels near the hole; of all known ones, or all, if there are none."""
     known = ~hole
     near = dilate(hole, CONTEXT_PX) & known
     chosen = near if near.any() else known if known.any() else np.ones_like(hole)
-    return window[chosen].mean(axis=0).astype(np.float32)
+    return np.asarray(window[chosen].mean(axis=0), np.float32)
 
 
 def appearance_code(window: Floats, mask: Mask, level: Floats, scale: float) -> Floats:

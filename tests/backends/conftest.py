@@ -9,9 +9,16 @@ from pipeline_tasks.schema import GOOD, MaskRow, Sample
 @pytest.fixture
 def settings():
     return Generate(
-        backend="inpainting", steps=2, batch_size=4, dilation_px=3, feather_px=2, severity=1.0, shard_pairs=4, device="cpu",
+        backend="inpainting",
+        steps=2,
+        batch_size=4,
+        dilation_px=3,
+        feather_px=2,
+        severity=1.0,
+        shard_pairs=4,
+        device="cpu",
         precision="float32",
-    )  # fmt: skip
+    )
 
 
 def sample(path, defect, level, mask=None, split="base", derived=None):
@@ -21,9 +28,20 @@ def sample(path, defect, level, mask=None, split="base", derived=None):
         pixels[mask] = level // 3
     area = 0 if mask is None else int(mask.sum())
     return Sample(
-        "plate", defect, split, path, "ab" * 32, 1, 96, 96, area, area / 96**2, derived, encode_image(pixels),
+        "plate",
+        defect,
+        split,
+        path,
+        "ab" * 32,
+        1,
+        96,
+        96,
+        area,
+        area / 96**2,
+        derived,
+        encode_image(pixels),
         None if mask is None else encode_mask(mask),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -53,9 +71,21 @@ def rows(bar):
             mask = np.roll(bar, (dy, dx), (0, 1))
             made.append(
                 MaskRow(
-                    index, "plate", "scratch", 1000 + index, "g/0.png", "ab" * 32, "transformed", "d/0.png", "d/0.png", 0.0,
-                    [1, 0, dx, 0, 1, dy], 1, int(mask.sum()), encode_mask(mask),
-                )  # fmt: skip
+                    index,
+                    "plate",
+                    "scratch",
+                    1000 + index,
+                    "g/0.png",
+                    "ab" * 32,
+                    "transformed",
+                    "d/0.png",
+                    "d/0.png",
+                    0.0,
+                    [1, 0, dx, 0, 1, dy],
+                    1,
+                    int(mask.sum()),
+                    encode_mask(mask),
+                )
             )
         return made
 

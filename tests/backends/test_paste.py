@@ -20,7 +20,9 @@ def test_pastes_the_defect_where_the_mask_says_at_the_hosts_level(settings, rows
 
 def test_an_interpolated_mask_is_filled_with_core_not_with_surroundings(settings, rows, defects, normals):
     (row,) = rows([(0, 20)])
-    moved = type(row)(**{**{n: getattr(row, n) for n in row.__slots__}, "kind": "interpolated", "warp": [1, 0, 0, 0, 1, 0]})
+    moved = type(row)(
+        **{**{n: getattr(row, n) for n in row.__slots__}, "kind": "interpolated", "warp": [1, 0, 0, 0, 1, 0]}
+    )
     _, image, mask = pasted(settings, [moved], defects, normals)
     assert image[mask].mean() < 50
 

@@ -41,13 +41,15 @@ def small_inputs(project, request):
     marked = np.where(mask[..., None], np.uint8(30), plain)
 
     def sample(defect, pixels, png):
-        return Sample("p", defect, "base", f"{defect}.png", "0" * 64, 1, 48, 48, 80, 0.03, None, encode_image(pixels), png)
+        return Sample(
+            "p", defect, "base", f"{defect}.png", "0" * 64, 1, 48, 48, 80, 0.03, None, encode_image(pixels), png
+        )
 
     write_rows(project / "base/pit.parquet", [sample("pit", marked, encode_mask(mask))], Sample)
     write_rows(project / f"base/{GOOD}.parquet", [sample(GOOD, plain, None)], Sample)
-    row = [1, 0, 0, 0, 1, 0]
+    png, row = encode_mask(mask), [1, 0, 0, 0, 1, 0]
     rows = [
-        MaskRow(i, "p", "pit", 50 + i, f"{GOOD}.png", "0" * 64, "transformed", "pit.png", "pit.png", 0.0, row, 1, 80, encode_mask(mask))
+        MaskRow(i, "p", "pit", 50 + i, "good.png", "0" * 64, "transformed", "pit.png", "pit.png", 0.0, row, 1, 80, png)
         for i in range(8)
     ]  # fmt: skip
     write_rows(project / "masks.parquet", rows, MaskRow)
@@ -60,7 +62,15 @@ def run_train(project, to):
 
 
 def run_generate(project, to):
-    generate("p", "pit", project / "masks.parquet", project / "base", project / "model", project / "prompts.json", project / to)
+    generate(
+        "p",
+        "pit",
+        project / "masks.parquet",
+        project / "base",
+        project / "model",
+        project / "prompts.json",
+        project / to,
+    )
     return content_digest(project / to)
 
 

@@ -10,9 +10,19 @@ from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window
 from pipeline_tasks.params import Train
 
 PARAMS = Train(
-    backend="inpainting", steps=6, batch_size=2, window_px=32, learning_rate=1e-3, channels=[8, 16], normal_fraction=0.4,
-    ema_decay=0.9, dilation_px=2, checkpoint_every_steps=2, device="cpu", precision="float32",
-)  # fmt: skip
+    backend="inpainting",
+    steps=6,
+    batch_size=2,
+    window_px=32,
+    learning_rate=1e-3,
+    channels=[8, 16],
+    normal_fraction=0.4,
+    ema_decay=0.9,
+    dilation_px=2,
+    checkpoint_every_steps=2,
+    device="cpu",
+    precision="float32",
+)
 CPU = torch.device("cpu")
 
 
@@ -97,4 +107,8 @@ def test_windows_are_normalised_and_normal_windows_have_no_defect():
     plain = normal_window(data.normals[0], window, data.scale, rng)
     assert not plain.mask.any() and (plain.hole == window.hole).all() and not plain.code.any()
     pixels, hole, condition = to_tensors([window, plain], 2)
-    assert pixels.shape == (2, 3, 32, 32) and hole.shape == (2, 1, 32, 32) and condition.shape[1] == condition_channels(2) - 3
+    assert (
+        pixels.shape == (2, 3, 32, 32)
+        and hole.shape == (2, 1, 32, 32)
+        and condition.shape[1] == condition_channels(2) - 3
+    )

@@ -26,7 +26,12 @@ def test_box_around_holds_its_point_and_stays_in_images_that_are_large_enough(y,
 
 def test_crop_repeats_the_edge_beyond_the_image():
     image = np.arange(6).reshape(2, 3)
-    assert crop(image, Box(-1, -1, 4, 5)).tolist() == [[0, 0, 1, 2, 2], [0, 0, 1, 2, 2], [3, 3, 4, 5, 5], [3, 3, 4, 5, 5]]
+    assert crop(image, Box(-1, -1, 4, 5)).tolist() == [
+        [0, 0, 1, 2, 2],
+        [0, 0, 1, 2, 2],
+        [3, 3, 4, 5, 5],
+        [3, 3, 4, 5, 5],
+    ]
 
 
 @given(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=6))

@@ -8,9 +8,19 @@ from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.stages import train
 
 PARAMS = Train(
-    backend="inpainting", steps=2, batch_size=2, window_px=32, learning_rate=1e-3, channels=[8, 16], normal_fraction=0.5,
-    ema_decay=0.9, dilation_px=2, checkpoint_every_steps=5, device="cpu", precision="float32",
-)  # fmt: skip
+    backend="inpainting",
+    steps=2,
+    batch_size=2,
+    window_px=32,
+    learning_rate=1e-3,
+    channels=[8, 16],
+    normal_fraction=0.5,
+    ema_decay=0.9,
+    dilation_px=2,
+    checkpoint_every_steps=5,
+    device="cpu",
+    precision="float32",
+)
 
 
 class Nowhere:
@@ -28,7 +38,9 @@ def sample(name, defect, split="base"):
         mask[20:24, 10:30] = True
         pixels[mask] = 40
     png = None if defect == GOOD else encode_mask(mask)
-    return Sample("plate", defect, split, name, "0" * 64, 1, 48, 48, int(mask.sum()), 0.0, None, encode_image(pixels), png)
+    return Sample(
+        "plate", defect, split, name, "0" * 64, 1, 48, 48, int(mask.sum()), 0.0, None, encode_image(pixels), png
+    )
 
 
 def run(defects, normals, params=PARAMS):
@@ -46,7 +58,7 @@ def test_trains_without_normal_images():
 
 
 def test_a_test_sample_stops_training_by_name():
-    with pytest.raises(LeakageError, match="plate/x.png is a test sample"):
+    with pytest.raises(LeakageError, match=r"plate/x\.png is a test sample"):
         run([sample("0", "pit"), sample("x.png", "pit", split="test")], [])
     with pytest.raises(LeakageError, match=r"plate/n.png"):
         run([sample("0", "pit")], [sample("n.png", GOOD, split="test")])

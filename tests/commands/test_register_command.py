@@ -1,0 +1,216 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from pipeline_tasks.commands.register import register
+from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
+from pipeline_tasks.storage import write_json, write_rows
+
+ROOT = Path(__file__).parents[2]
+DEFECTS = ["pit", "scratch"]
+IMAGE = encode_image(np.full((48, 48, 3), 120, np.uint8))
+MASK = encode_mask(np.pad(np.ones((6, 6), bool), 21))
+
+
+def sample(defect, index):
+    mask = None if defect == GOOD else MASK
+    return Sample("plate", defect, "base", f"{defect}/{index}.png", "a" * 64, 9, 48, 48, 36, 0.02, None, IMAGE, mask)
+
+
+def pair(defect, index):
+    identity = {"pair_id": f"plate/{defect}/{index:06d}", "pair_index": index, "product": "plate", "defect": defect}
+    origin = {"seed": index, "backend": "inpainting", "backend_digest": "a" * 64, "prompt": defect}
+    normal = {"normal_path": f"good/{index % 3}.png", "normal_sha256": "a" * 64, "normal_derived": False}
+    mask = {"mask_kind": "transformed", "parent_a": f"{defect}/0.png", "parent_b": f"{defect}/0.png", "alpha": 0.0}
+    place = {"warp": [1.0] * 6, "width": 48, "height": 48, "mask_area_px": 36, "mask_area_fraction": 0.02}
+    change = {"change_inside": 9.0, "change_outside_max": 0, "image_sha256": "c" * 64}
+    return Pair(**identity, **origin, **normal, **mask, **place, **change, image=IMAGE, mask=MASK)
+
+
+def outputs(product):
+    base, model = f"data/samples/{product}/base", f"data/models/{product}"
+    return {
+        f"ingest@{product}": [base, f"data/samples/{product}/set_aside.parquet"],
+        f"train@{product}": [model],
+        **{f"generate@{product}-{defect}": [f"data/pairs/{product}/{defect}"] for defect in DEFECTS},
+        f"validate@{product}": [f"data/validation/{product}/result.json", f"data/validation/{product}/docs"],
+        f"evaluate@{product}": [f"data/evaluation/{product}.json"],
+    }
+
+
+def write_outputs():
+    for defect in [GOOD, *DEFECTS]:
+        write_rows(Path(f"data/samples/plate/base/{defect}.parquet"), [sample(defect, i) for i in range(3)], Sample)
+    set_aside = [SetAside("plate", "pit/broken.png", "unreadable image", "cut off")]
+    write_rows(Path("data/samples/plate/set_aside.parquet"), set_aside, SetAside)
+    for defect in DEFECTS:
+        for shard in range(2):
+            rows = [pair(defect, shard * 10 + i) for i in range(10)]
+            write_rows(Path(f"data/pairs/plate/{defect}/{shard:05d}.parquet"), rows, Pair)
+    write_json(Path("data/models/plate/curve.json"), {"step": [0, 1], "loss": [2.0, 1.0]})
+    counts = {"asked_per_defect": 20, "pairs": {"pit": 20, "scratch": 20}, "base": {}, "test": {}}
+    write_json(Path("data/validation/plate/result.json"), {"verdict": "passed", "counts": counts, "expectations": []})
+    Path("data/validation/plate/docs").mkdir()
+    Path("data/validation/plate/docs/index.html").write_text("data docs")
+    arms = {"real_only": {"seeds": [0], "pixel_ap": {"mean": 0.5, "std": 0.1, "values": [0.5]}, "image_auroc": None}}
+    verdict = {"outcome": "undecided", "sentence": "No clear difference."}
+    write_json(Path("data/evaluation/plate.json"), {"arms": arms, "verdict": verdict})
+
+
+def md5(path):
+    """DVC's hash, as tests/lineage/test_lock.py holds it against DVC's own."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    listing = [{"md5": md5(path / file), "relpath": file} for file in files]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def write_lock():
+    stages = {
+        stage: {"cmd": "c", "outs": [{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths]}
+        for stage, paths in outputs("plate").items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+@pytest.fixture(scope="module")
+def fresh_database(tmp_path_factory):
+    """An MLflow database without content, as making one takes seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, fresh_database):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["register"]["sample_pairs"] = 4
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    catalog = {
+        "products": {"plate": {"path": "raw", "layout": "mvtec"}},
+        "defects": {f"plate-{defect}": {"product": "plate", "defect": defect} for defect in DEFECTS},
+    }
+    Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
+    write_outputs()
+    write_lock()
+    Path(".mlflow").mkdir()
+    shutil.copy(fresh_database, ".mlflow/mlflow.db")
+    return tmp_path
+
+
+def latest():
+    return json.loads(Path("reports/latest.json").read_text())
+
+
+def client():
+    return MlflowClient(f"sqlite:///{Path('.mlflow/mlflow.db').resolve()}")
+
+
+def runs():
+    return client().search_runs([client().get_experiment_by_name("defectline").experiment_id])
+
+
+def test_a_version_is_registered_and_reported(workspace, capsys):
+    register()
+    published = latest()
+    assert set(published) == {"version", "report", "mlflow_run", "mlflow_uri", "dataset"}
+    assert published["dataset"] == "data/pairs/plate"
+    report = Path(published["report"])
+    assert report == Path("reports", published["version"], "report.html")
+    page = report.read_text()
+    assert published["mlflow_run"] in page
+    assert "pit/broken.png" in page
+    for index in (0, 5, 10, 15):
+        assert f"plate/scratch/{index:06d}" in page
+    assert page.count("plate/scratch/") == 4
+    assert (report.parent / "data_docs/plate/index.html").read_text() == "data docs"
+    printed = capsys.readouterr().out
+    for value in published.values():
+        assert value in printed
+
+
+def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
+    register()
+    run = client().get_run(latest()["mlflow_run"])
+    assert run.data.params["register.sample_pairs"] == "4"
+    assert run.data.params["validate.min_distinct_normals"] == "2"
+    assert run.data.metrics["plate/real_only/pixel_ap_mean"] == 0.5
+    assert run.data.metrics["plate/pairs/pit"] == 20
+    assert not any("image_auroc" in name for name in run.data.metrics)
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    digests = {data.dataset.name: data.dataset.digest for data in run.inputs.dataset_inputs}
+    assert digests == {f"plate/{d}": lock[f"generate@plate-{d}"]["outs"][0]["md5"] for d in DEFECTS}
+    (model,) = client().search_model_versions("name = 'defectline-plate-generator'")
+    assert model.tags["defectline.digest"] == lock["train@plate"]["outs"][0]["md5"]
+    assert {file.path for file in client().list_artifacts(run.info.run_id)} == {"report.html", "samples", "data_docs"}
+    assert {file.path for file in client().list_artifacts(run.info.run_id, "samples")} == {
+        "samples/plate-pit.jpg",
+        "samples/plate-scratch.jpg",
+    }
+
+
+def test_registering_one_lock_twice_gives_one_run_one_model_and_the_same_report(workspace, capsys):
+    register()
+    first, page = latest(), Path(latest()["report"]).read_bytes()
+    register()
+    assert "already registered" in capsys.readouterr().out
+    assert (latest(), Path(latest()["report"]).read_bytes()) == (first, page)
+    assert len(runs()) == len(client().search_model_versions()) == 1
+
+
+def test_another_lock_is_another_version(workspace):
+    register()
+    first = latest()["version"]
+    write_json(Path("data/evaluation/plate.json"), {"arms": {}})
+    write_lock()
+    register()
+    assert latest()["version"] != first
+    assert len(runs()) == 2
+    assert len(client().search_model_versions()) == 1
+
+
+def test_a_killed_registration_is_completed_by_the_next(workspace, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_artifacts", killed)
+        register()
+    assert not Path("reports/latest.json").exists()
+    register()
+    (run,) = runs()
+    assert (run.info.run_id, run.info.status) == (latest()["mlflow_run"], "FINISHED")
+    assert len(client().search_model_versions()) == 1
+
+
+def test_a_workspace_that_is_not_the_locks_is_refused(workspace):
+    write_json(Path("data/evaluation/plate.json"), {"arms": {}})
+    with pytest.raises(PublicationError, match=r"data/evaluation/plate\.json.*dvc repro"):
+        register()
+    assert not Path("reports").exists()
+
+
+def test_credentials_stay_out_of_what_is_said(workspace, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setattr("pipeline_tasks.tracking.registry.SETTINGS", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+    with pytest.raises(PublicationError, match=r"MLflow at http://127\.0\.0\.1:9") as caught:
+        register()
+    assert "secret" not in str(caught.value) + "".join(capsys.readouterr())
+
+
+def test_credentials_stay_out_of_what_is_written(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/.mlflow/mlflow.db?secret=1")
+    register()
+    assert latest()["mlflow_uri"] == f"sqlite:///{workspace}/.mlflow/mlflow.db"
+    assert "secret" not in Path(latest()["report"]).read_text()

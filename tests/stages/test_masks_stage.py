@@ -1,0 +1,136 @@
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.images.codec import decode_mask, encode_image, encode_mask
+from pipeline_tasks.masks.shape import Reason
+from pipeline_tasks.params import load_params
+from pipeline_tasks.schema import GOOD, MaskRow, Sample
+from pipeline_tasks.seeds import derive_seed
+from pipeline_tasks.stages.masks import Refused, run
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").masks
+
+
+def sample(name, size, mask=None):
+    area = 0 if mask is None else int(mask.sum())
+    grey = np.random.default_rng(len(name)).integers(90, 110, (*size, 3)).astype(np.uint8)
+    return Sample(
+        product="plate",
+        defect=GOOD if mask is None else "crack",
+        split="base",
+        source_path=name,
+        sha256=f"sha of {name}",
+        source_bytes=1,
+        width=size[1],
+        height=size[0],
+        mask_area_px=area,
+        mask_area_fraction=area / (size[0] * size[1]),
+        derived_from=None,
+        image=encode_image(grey),
+        mask=None if mask is None else encode_mask(mask),
+    )
+
+
+def crack(name, start, end, width, size=(100, 140)):
+    return sample(name, size, cv2.line(np.zeros(size, np.uint8), start, end, 1, width).astype(bool))
+
+
+BASE = [crack("a", (30, 20), (60, 60), 3), crack("b", (80, 30), (100, 90), 5), crack("c", (20, 80), (70, 70), 4)]
+NORMALS = [sample("n1", (100, 140)), sample("n-2", (90, 160)), sample("n--3", (120, 120))]
+
+
+def made(count, base=BASE, normals=NORMALS, seed=7, **changes):
+    return list(
+        run(PARAMS.model_copy(update={"pairs_per_defect": count, **changes}), seed, "plate", "crack", base, normals)
+    )
+
+
+def test_rows_say_where_each_mask_comes_from():
+    rows = made(40)
+    normals = {n.source_path: n for n in NORMALS}
+    assert [r.pair_index for r in rows] == list(range(40))
+    for row in rows:
+        mask, normal = decode_mask(row.mask), normals[row.normal_path]
+        assert row.seed == derive_seed(7, "plate", "crack", row.pair_index)
+        assert mask.shape == (normal.height, normal.width)
+        assert row.normal_sha256 == normal.sha256
+        assert row.mask_area_px == mask.sum() > 0
+        assert len(row.warp) == 6
+        assert 1 <= row.attempts <= PARAMS.attempts
+        assert {row.parent_a, row.parent_b} <= {"a", "b", "c"}
+    assert {r.kind for r in rows} == {"transformed", "interpolated"}
+    assert {r.normal_path for r in rows} == set(normals)
+
+
+def test_transformed_mask_is_its_parent_under_the_warp():
+    parents = {s.source_path: decode_mask(s.mask) for s in BASE}
+    for row in made(20, interpolated_fraction=0.0):
+        mask = decode_mask(row.mask)
+        warp = np.reshape(row.warp, (2, 3))
+        grey = cv2.warpAffine(
+            parents[row.parent_a].astype(np.uint8) * 255, warp, mask.shape[::-1], flags=cv2.INTER_LINEAR
+        )
+        assert ((grey > 127) == mask).all()
+        assert (row.kind, row.parent_b, row.alpha) == ("transformed", row.parent_a, 0.0)
+
+
+def test_interpolated_mask_lies_where_the_warp_brings_its_first_parent():
+    parents = {s.source_path: decode_mask(s.mask) for s in BASE}
+    for row in made(20, interpolated_fraction=1.0):
+        x, y = np.mean(np.nonzero(parents[row.parent_a])[::-1], axis=1)
+        landed = np.reshape(row.warp, (2, 3)) @ (x, y, 1)
+        centre = np.mean(np.nonzero(decode_mask(row.mask))[::-1], axis=1)
+        assert np.abs(landed - centre).max() < 5
+        assert row.parent_a != row.parent_b
+        assert 0 < row.alpha <= 0.5
+
+
+def test_a_pair_does_not_depend_on_how_many_are_made():
+    assert made(5) == made(30)[:5]
+
+
+def test_a_pair_depends_on_the_seed():
+    assert all(p.mask != q.mask for p, q in zip(made(5), made(5, seed=8), strict=True))
+
+
+def test_pairs_are_made_one_at_a_time():
+    rows = run(PARAMS.model_copy(update={"pairs_per_defect": 10**9}), 0, "plate", "crack", BASE, NORMALS)
+    assert len(list(itertools.islice(rows, 3))) == 3
+
+
+def test_one_real_mask_is_only_transformed():
+    assert {r.kind for r in made(10, base=BASE[:1], interpolated_fraction=1.0)} == {"transformed"}
+
+
+def test_impossible_pairs_are_refused_and_the_rest_is_made():
+    too_long = crack("long", (5, 150), (290, 160), 5, size=(300, 300))
+    rows = made(30, base=[BASE[0], too_long], interpolated_fraction=0.0, attempts=5)
+    refused = [r for r in rows if isinstance(r, Refused)]
+    kept = [r for r in rows if isinstance(r, MaskRow)]
+    assert {r.reason for r in refused} == {Reason.TOO_LARGE}
+    assert {r.parent_a for r in kept} == {"a"}
+    assert len(refused) + len(kept) == 30
+
+
+def test_no_real_mask_makes_no_pair():
+    assert made(5, base=[]) == []
+    assert made(5, base=[replace(BASE[0], mask=None, mask_area_px=0)]) == []
+
+
+def test_no_normal_image_is_an_error():
+    with pytest.raises(DataError, match=r"plate.*no normal image"):
+        made(5, normals=[])
+
+
+@pytest.mark.parametrize("place", ["base", "normals"])
+def test_test_sample_is_an_error(place):
+    tables = {"base": BASE, "normals": NORMALS}
+    tables[place] = [*tables[place], replace(tables[place][0], split="test", source_path="leak")]
+    with pytest.raises(LeakageError, match=r"leak.*test split"):
+        made(5, **tables)
