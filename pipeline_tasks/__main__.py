@@ -1,19 +1,32 @@
 """The command line: `defectline COMMAND`. Every command is a function in commands/; heavy imports wait inside it."""
 
 import sys
+import traceback
 from importlib import import_module
 
 import typer
 
+from pipeline_tasks.commands.repro import CRASHED
 from pipeline_tasks.errors import DefectlineError
 
 COMMANDS = (
-    "sample", "catalog", "ingest", "prompts", "train", "masks", "generate", "validate", "evaluate", "repro", "publish", "register",
-)  # fmt: skip
+    "sample",
+    "catalog",
+    "ingest",
+    "prompts",
+    "train",
+    "masks",
+    "generate",
+    "validate",
+    "evaluate",
+    "repro",
+    "publish",
+    "register",
+)
 
 
 def main() -> None:
-    """Run the command line; an expected error prints its message and exits with status 1."""
+    """Run the command line; an expected error prints its message and exits with status 1, a crash with CRASHED."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:
         app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
@@ -22,6 +35,9 @@ def main() -> None:
     except DefectlineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(CRASHED)
 
 
 if __name__ == "__main__":

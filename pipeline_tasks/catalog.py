@@ -4,13 +4,37 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline_tasks.errors import ConfigError
-from pipeline_tasks.params import describe
+from pipeline_tasks.params import describe, read_yaml, to_yaml
+from pipeline_tasks.schema import GOOD
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$", description="letters, digits and underscores")]
+SHELL_CHARACTERS = frozenset('"$`\\\n')
+"""dvc.yaml puts paths between double quotes in a command, where these mean something else."""
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a product or a defect, and so a file. Raises ValueError if it cannot."""
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
+        raise ValueError(f"'{name}' is no name: use 1 to 64 letters (a-z, A-Z), digits and underscores")
+    return name
+
+
+def _check_defect(name: str) -> str:
+    if check_name(name) == GOOD:
+        raise ValueError(f"'{GOOD}' means normal images; give the defect another name")
+    return name
+
+
+def _check_path(path: str) -> str:
+    if SHELL_CHARACTERS & set(path):
+        raise ValueError(f"{path!r} holds a character that a shell would interpret; rename the folder")
+    return path
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+FolderPath = Annotated[str, Field(min_length=1), AfterValidator(_check_path)]
 
 
 class _Entry(BaseModel):
@@ -20,7 +44,7 @@ class _Entry(BaseModel):
 class Product(_Entry):
     """Where a product's raw samples are."""
 
-    path: Annotated[str, Field(min_length=1, description="folder, absolute or relative to the repository")]
+    path: Annotated[FolderPath, Field(description="absolute, or relative to the repository")]
     layout: Annotated[str, Field(description="name of the folder layout, see layouts/")]
 
 
@@ -28,7 +52,7 @@ class Defect(_Entry):
     """One defect of one product."""
 
     product: Name
-    defect: Name
+    defect: Annotated[str, AfterValidator(_check_defect)]
 
 
 class Catalog(_Entry):
@@ -52,11 +76,11 @@ class Catalog(_Entry):
 
     def to_yaml(self) -> str:
         """Return the catalog as YAML text."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, default_flow_style=None, width=120)
+        return to_yaml(self.model_dump())
 
 
 def slug(text: str) -> str:
-    """Return `text` as a name: every run of other characters becomes an underscore. Raises ConfigError if nothing is left."""
+    """Return `text` as a name, other characters as underscores. Raises ConfigError if nothing is left."""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")[:64]
     if not name:
         raise ConfigError(f"'{text}' holds no letter or digit to make a name of; rename the folder")
@@ -66,10 +90,6 @@ def slug(text: str) -> str:
 def load_catalog(path: Path = Path("catalog.yaml")) -> Catalog:
     """Read and check catalog.yaml. Raises ConfigError naming the file and the offending keys."""
     try:
-        return Catalog.model_validate(yaml.safe_load(path.read_text()))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: missing; write it with `defectline catalog FOLDER`") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+        return Catalog.model_validate(read_yaml(path, "write it with `defectline catalog FOLDER`"))
     except ValidationError as error:
         raise ConfigError(describe(path, error)) from error

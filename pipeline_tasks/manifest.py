@@ -23,7 +23,7 @@ def read_manifest(files: Iterable[Path], row: type) -> pa.Table:
     return pa.concat_tables([empty, *(open_table(file, row).read(columns=columns) for file in files)])
 
 
-def read_selected(files: Iterable[Path], row: type[Row], column: str, values: Collection[str]) -> Iterator[Row]:
+def read_selected(files: Iterable[Path], row: type[Row], column: str, values: Collection[object]) -> Iterator[Row]:
     """Yield the rows whose `column` is among `values`, pixels included; other rows are not decoded.
 
     The same errors as `open_table`.

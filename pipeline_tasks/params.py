@@ -1,7 +1,8 @@
 """params.yaml as frozen models, one class per section. The file holds the only values: no defaults are set here."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
@@ -10,14 +11,15 @@ from pipeline_tasks.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+UNetWidth = Annotated[int, Field(gt=0, multiple_of=8)]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: immutable, unknown keys refused."""
+    """A section of params.yaml: immutable; unknown keys, values of another type, NaN and infinity are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Run(Section):
@@ -32,7 +34,9 @@ class Ingest(Section):
 
     base_fraction: Annotated[float, Field(gt=0, lt=1, description="share of a defect's images in the base split")]
     base_max: Annotated[PositiveInt, Field(le=30, description="most base images per defect; few-shot means <= 30")]
-    max_megapixels: Annotated[PositiveFloat, Field(description="larger images are set aside unread")]
+    max_megapixels: Annotated[
+        PositiveFloat, Field(le=178, description="larger images are set aside; Pillow's limit: 178")
+    ]
 
 
 class Prompts(Section):
@@ -50,7 +54,7 @@ class Train(Section):
     batch_size: PositiveInt
     window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
     learning_rate: PositiveFloat
-    channels: Annotated[list[PositiveInt], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
+    channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
     normal_fraction: Annotated[Fraction, Field(description="share of windows from normal images")]
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
@@ -68,7 +72,7 @@ class Masks(Section):
     scale_min: PositiveFloat
     scale_max: PositiveFloat
     flip: bool
-    placement_spread: Annotated[Fraction, Field(description="0 = as seen in the base masks, 1 = anywhere on the object")]
+    placement_spread: Annotated[Fraction, Field(description="0 = as seen in base masks, 1 = anywhere on the object")]
     attempts: Annotated[PositiveInt, Field(description="placements tried per pair before it is refused and counted")]
 
     @model_validator(mode="after")
@@ -103,7 +107,7 @@ class Validate(Section):
 
     min_pairs_fraction: Annotated[Fraction, Field(description="made / asked pairs per defect; below it: warning")]
     min_visible_fraction: Annotated[Fraction, Field(description="share of pairs that must show their defect")]
-    min_change_inside: Annotated[float, Field(ge=0, description="mean change in the mask that counts as visible, grey levels")]
+    min_change_inside: Annotated[float, Field(ge=0, description="mean change in a visible defect's mask, grey levels")]
     area_slack: Annotated[float, Field(ge=1, description="mask area may leave the base set's range by this factor")]
     min_distinct_normals: PositiveInt
 
@@ -116,9 +120,10 @@ class Evaluate(Section):
     batch_size: PositiveInt
     window_px: Annotated[int, Field(ge=32, multiple_of=16)]
     learning_rate: PositiveFloat
-    features: Annotated[list[PositiveInt], Field(min_length=2, max_length=5, description="U-Net widths")]
+    features: Annotated[list[PositiveInt], Field(min_length=5, max_length=5, description="U-Net widths, finest first")]
     max_image_px: Annotated[int, Field(ge=64, description="larger images are scaled down to this longest side")]
-    synthetic_fraction: Annotated[Fraction, Field(description="share of synthetic windows among the defect windows of a batch")]
+    synthetic_fraction: Annotated[Fraction, Field(description="synthetic share of the defect windows of a batch")]
+    pairs_per_arm: Annotated[PositiveInt, Field(description="most pairs an arm learns from, spread over the defects")]
     device: Device
 
 
@@ -144,21 +149,60 @@ class Params(Section):
     register_: Annotated[Register, Field(alias="register")]
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as DVC does; PyYAML alone, which follows YAML 1.1, takes it for text."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that looks like 1e-3."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
+    )
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml. Raises ConfigError naming the file and every offending key."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: missing; run defectline in the folder that holds params.yaml") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
-    try:
-        return Params.model_validate(values)
+        return Params.model_validate(read_yaml(path, "run defectline in the folder that holds params.yaml"))
     except ValidationError as error:
         raise ConfigError(describe(path, error)) from error
 
 
-def describe(path: Path, error: ValidationError) -> str:
-    """Return one message naming the file and each wrong key with its reason."""
-    lines = [f"{'.'.join(map(str, e['loc'])) or '(top level)'}: {e['msg']}" for e in error.errors(include_url=False)]
-    return f"{path}: " + "; ".join(lines) + ". Correct or remove these keys."
+def read_yaml(path: Path, if_missing: str) -> Any:
+    """Read a YAML file. Raises ConfigError saying what to do `if_missing`, or in which line it is not YAML."""
+    try:
+        with path.open("rb") as stream:
+            return yaml.load(stream, _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: missing; {if_missing}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def to_yaml(value: Any) -> str:
+    """Return `value` as YAML that `read_yaml` and DVC read alike."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
+
+
+def describe(source: Path, error: ValidationError) -> str:
+    """Return one line naming `source`, each wrong key and what is wrong with it."""
+    return f"{source}: " + "; ".join(_complaint(**problem) for problem in error.errors(include_url=False))
+
+
+def _complaint(*, loc: tuple[int | str, ...], type: str, msg: str, input: Any, **_: Any) -> str:
+    key = ".".join(str(part) for part in loc if part != "[key]") or "the file"
+    match type:
+        case "extra_forbidden":
+            reason = "unknown key, correct or remove it"
+        case "missing":
+            reason = "missing, add it"
+        case "model_type" | "dict_type":
+            reason = f"should hold keys with values, found {input!r}"
+        case "value_error":
+            reason = msg.removeprefix("Value error, ")
+        case _:
+            reason = f"{msg}, found {input!r}"
+    return f"{key}: {reason}"

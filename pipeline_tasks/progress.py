@@ -23,6 +23,7 @@ def track(items: Iterable[Any], what: str, total: int | None = None, done: int =
     """Return a tqdm bar over `items`; `done` of `total` were finished by an earlier run."""
     from tqdm import tqdm
 
-    live = sys.stderr.isatty()
-    options: dict[str, Any] = {} if live else {"file": _Lines(sys.stderr), "mininterval": 3, "ncols": 100, "ascii": True}
+    options: dict[str, Any] = {}
+    if not sys.stderr.isatty():
+        options = {"file": _Lines(sys.stderr), "mininterval": 3, "ncols": 100, "ascii": True}
     return tqdm(items, desc=what, total=total, initial=done, **options)

@@ -5,10 +5,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import astuple
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +18,18 @@ import pyarrow.parquet as pq
 from pipeline_tasks.errors import DataError, SchemaError
 from pipeline_tasks.schema import arrow_schema
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=Hashable)
 ROWS_PER_GROUP = 32
 """Rows held in memory at a time while a table is written or read."""
+PARTIAL = ".part"
+"""Ending of unfinished files and folders, which a killed run may leave beside an output; .dvcignore names it."""
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     os.close(handle)
     try:
         yield Path(name)
@@ -41,7 +43,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
     try:
         yield fresh
         fresh.chmod(0o755)
@@ -51,34 +53,40 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(fresh: Path, path: Path) -> None:
-    """Put the folder `fresh` in the place of `path`, on the same file system."""
+    """Put the folder `fresh` in the place of `path`, on the same file system; what was there goes as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
-    fresh.replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL) as aside:
+        with suppress(FileNotFoundError):
+            path.replace(Path(aside) / path.name)
+        fresh.replace(path)
 
 
 def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> int:
-    """Write `rows` as one Parquet file, a few at a time, and return how many there were."""
-    schema, names, count, stream = arrow_schema(row), arrow_schema(row).names, 0, iter(rows)
+    """Write `rows` as one Parquet file, a few at a time, and return how many there were.
+
+    Raises SchemaError for a row with a value of the wrong type or without a required one; then nothing is written.
+    """
+    schema, count, stream = arrow_schema(row), 0, iter(rows)
     with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
         while group := list(islice(stream, ROWS_PER_GROUP)):
-            columns = zip(*(_values(r) for r in group), strict=True)
-            try:
-                arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
-                batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-                batch.validate(full=True)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise SchemaError(f"{path}: a row does not fit {row.__name__} {names}: {error}") from error
-            for field, array in zip(schema, batch.columns, strict=True):
-                if array.null_count and not field.nullable:
-                    raise SchemaError(f"{path}: column '{field.name}' of {row.__name__} has a null: a value is required")
-            writer.write_batch(batch)
+            columns = [_column(f"{path}: {row.__name__}", field, group) for field in schema]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
             count += len(group)
     return count
 
 
-def _values(row: Any) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in row.__slots__) if hasattr(row, "__slots__") else astuple(row)
+def _column(table: str, field: pa.Field, rows: Iterable[Any]) -> pa.Array:
+    values = [getattr(row, field.name) for row in rows]
+    try:
+        column = pa.array(values, field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise SchemaError(f"{table}.{field.name} should hold {field.type}: {error}") from error
+    if pa.types.is_integer(field.type) and not all(isinstance(value, Integral | None) for value in values):
+        raise SchemaError(f"{table}.{field.name} should hold {field.type}: a fraction would be lost")
+    nulls = column.null_count + (column.flatten().null_count if pa.types.is_list(field.type) else 0)
+    if nulls and not field.nullable:
+        raise SchemaError(f"{table}.{field.name} holds a null: a value is required")
+    return column
 
 
 def open_table(path: Path, row: type) -> pq.ParquetFile:
@@ -89,29 +97,41 @@ def open_table(path: Path, row: type) -> pq.ParquetFile:
     try:
         table = pq.ParquetFile(path)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; run `dvc repro` to make it or `dvc pull` to fetch it") from error
+        raise _missing(path) from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error}); delete it and run `dvc repro`") from error
-    if not table.schema_arrow.equals(arrow_schema(row)):
-        expected, found = set(arrow_schema(row)), set(table.schema_arrow)
-        differing = sorted({f.name for f in expected ^ found})
-        raise SchemaError(f"{path}: not a {row.__name__} table, columns differ: {differing}; re-run the stage that wrote it")
+        raise _damaged(path, error) from error
+    expected, found = list(arrow_schema(row)), list(table.schema_arrow)
+    if expected != found:
+        differing = sorted({f.name for f in expected + found if f not in expected or f not in found}) or "their order"
+        raise SchemaError(f"{path}: not a {row.__name__} table, columns differ: {differing}; re-run its stage")
     return table
 
 
 def read_rows(path: Path, row: type[Row]) -> Iterator[Row]:
     """Yield the rows of a Parquet file, a few at a time. The same errors as `open_table`."""
-    table = open_table(path, row)
-    for batch in table.iter_batches(batch_size=ROWS_PER_GROUP):
-        for values in batch.to_pylist():
-            yield row(**values)
+    with open_table(path, row) as table:
+        for batch in _batches(path, table):
+            for values in batch.to_pylist():
+                yield row(**values)
+
+
+def _batches(path: Path, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from table.iter_batches(batch_size=ROWS_PER_GROUP)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def read_shards(path: Path, row: type[Row], size: int) -> Iterator[list[Row]]:
-    """Yield the rows of a Parquet file in lists of `size` (the last may be shorter). The same errors as `open_table`."""
+    """Yield the rows of a Parquet file in lists of `size`, the last one shorter. The same errors as `open_table`."""
     rows = read_rows(path, row)
     while shard := list(islice(rows, size)):
         yield shard
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{path}: not a readable Parquet file ({reason}); delete it and run `dvc repro`")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -123,24 +143,34 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON. Raises DataError if the file is missing or damaged."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; run `dvc repro` to make it or `dvc pull` to fetch it") from error
-    except json.JSONDecodeError as error:
+        raise _missing(path) from error
+    except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); delete it and run `dvc repro`") from error
 
 
 def content_digest(*paths: Path) -> str:
     """Return the SHA-256 (hex) of files and folders by content and relative name, in a fixed order.
 
-    Raises DataError for a path that does not exist.
+    Raises DataError if one is missing.
     """
     digest = hashlib.sha256()
     for path in paths:
-        if not path.exists():
-            raise DataError(f"{path}: missing; run `dvc repro` to make it or `dvc pull` to fetch it")
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            digest.update(str(file.relative_to(path)).encode() + b"\0")
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        digest.update(f"{len(files)}\0".encode())
+        for file in files:
+            digest.update(f"{file.relative_to(path)}\0".encode() + _file_digest(file))
     return digest.hexdigest()
+
+
+def _file_digest(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except FileNotFoundError as error:
+        raise _missing(file) from error
+
+
+def _missing(path: Path) -> DataError:
+    return DataError(f"{path}: missing; run `dvc repro` to make it or `dvc pull` to fetch it")

@@ -19,6 +19,7 @@ from pipeline_tasks.backends.protocol import Floats, RealDefect, Request
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.diffusion.flow import euler
 from pipeline_tasks.diffusion.network import condition_planes, velocity
+from pipeline_tasks.diffusion.source import Grain, start
 from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window
 from pipeline_tasks.diffusion.windows import Box, context_level, cover, crop, union, window_weight
 from pipeline_tasks.errors import ModelError
@@ -43,6 +44,7 @@ class Inpainting:
     unet: "UNet2DModel"
     defects: list[str]
     scale: float
+    grain: Grain
     window_px: int
     dilation_px: int
 
@@ -52,6 +54,7 @@ class Inpainting:
         card = {
             "defects": self.defects,
             "scale": self.scale,
+            "grain": self.grain.to_json(),
             "window_px": self.window_px,
             "dilation_px": self.dilation_px,
         }
@@ -73,7 +76,8 @@ class Inpainting:
             raise ModelError(
                 f"{folder}: the model cannot be loaded ({error}); delete it and run `dvc repro train`"
             ) from error
-        return cls(unet.eval(), **read_json(folder / CARD))
+        card = read_json(folder / CARD)
+        return cls(unet.eval(), **card | {"grain": Grain.from_json(card["grain"])})
 
 
 @dataclass(frozen=True)
@@ -145,13 +149,13 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     level = _level(pixels, hole, boxes)
     known = torch.from_numpy((pixels - level) / model.scale).permute(2, 0, 1)
     rng = np.random.default_rng(derive_seed(request.row.seed, "noise"))
-    noise = torch.from_numpy(rng.standard_normal(known.shape, dtype=np.float32))
+    code = _code(model, request, severity)
+    noise = start(model.grain.noise(place.height, place.width, rng), mask, code, model.grain.deviation)
     hole_plane, mask_plane = (torch.from_numpy(a)[None, None].float() for a in (hole, mask))
-    code = torch.from_numpy(_code(model, request, severity))[None]
     defect = torch.tensor([model.defects.index(request.row.defect)])
-    condition = condition_planes(hole_plane, mask_plane, code, defect, len(model.defects))[0]
+    condition = condition_planes(hole_plane, mask_plane, torch.from_numpy(code)[None], defect, len(model.defects))[0]
     inside = hole_plane[0] > 0
-    return _Region(place, boxes, level, inside, condition, torch.where(inside, noise, known))
+    return _Region(place, boxes, level, inside, condition, torch.where(inside, torch.from_numpy(noise).permute(2, 0, 1), known))
 
 
 def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:

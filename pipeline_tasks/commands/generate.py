@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline_tasks.commands.names import Name
+
 if TYPE_CHECKING:
     from pipeline_tasks.schema import Sample
 
 
 def generate(
-    product: Annotated[str, typer.Option()],
-    defect: Annotated[str, typer.Option()],
+    product: Name,
+    defect: Name,
     masks: Annotated[Path, typer.Option()],
     base: Annotated[Path, typer.Option()],
     model: Annotated[Path, typer.Option()],
@@ -30,7 +32,7 @@ def generate(
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import GOOD, MaskRow, Pair
     from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import open_table, read_json, read_rows, read_shards, replace_folder, write_rows
+    from pipeline_tasks.storage import open_table, read_json, read_shards, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.run.threads)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline_tasks.commands.names import Name
+
 if TYPE_CHECKING:
     from pipeline_tasks.schema import MaskRow
 
 
 def masks(
-    product: Annotated[str, typer.Option()],
-    defect: Annotated[str, typer.Option()],
+    product: Name,
+    defect: Name,
     samples: Annotated[Path, typer.Option()],
     normals: Annotated[Path, typer.Option()],
     masks: Annotated[Path, typer.Option()],

@@ -5,18 +5,23 @@ from typing import Annotated
 
 import typer
 
+from pipeline_tasks.commands.names import Name
+
 
 def prompts(
-    product: Annotated[str, typer.Option()],
+    product: Name,
     base: Annotated[Path, typer.Option()],
     prompts: Annotated[Path, typer.Option()],
 ) -> None:
     """Write the text prompt of each defect of a product."""
+    from pipeline_tasks.errors import DataError
     from pipeline_tasks.params import load_params
     from pipeline_tasks.schema import GOOD
     from pipeline_tasks.stages import prompts as stage
     from pipeline_tasks.storage import write_json
 
     defects = sorted(p.stem for p in base.glob("*.parquet") if p.stem != GOOD)
+    if not defects:
+        raise DataError(f"{base}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
     write_json(prompts, stage.run(load_params().prompts, product, defects))
     print(f"{product}: {len(defects)} prompts")

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline_tasks.commands.names import Name
+
 
 def train(
-    product: Annotated[str, typer.Option()],
+    product: Name,
     base: Annotated[Path, typer.Option()],
     model: Annotated[Path, typer.Option()],
 ) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline_tasks.diffusion.flow import hole_loss
 from pipeline_tasks.diffusion.network import condition_planes, velocity
+from pipeline_tasks.diffusion.source import Grain, start
 from pipeline_tasks.diffusion.training_windows import DefectImage, Window, defect_window, flipped, normal_window
 from pipeline_tasks.images.codec import Pixels
 from pipeline_tasks.params import Train
@@ -34,11 +35,12 @@ class Checkpoints(Protocol):
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Decoded base samples: every defect image, the normal images, the pixel scale in grey levels."""
+    """Decoded base samples: every defect image, the normal images, the pixel scale in grey levels, the grain."""
 
     defects: list[DefectImage]
     normals: list[Pixels]
     scale: float
+    grain: Grain
     defect_count: int
 
 
@@ -96,7 +98,8 @@ def _step(
     rng = np.random.default_rng(seed)
     windows = [_draw(data, params, rng) for _ in range(params.batch_size)]
     pixels, hole, condition = (t.to(device) for t in to_tensors(windows, data.defect_count))
-    noise = torch.from_numpy(rng.standard_normal(pixels.shape, dtype=np.float32)).to(device)
+    starts = [start(data.grain.noise(*w.hole.shape, rng), w.mask, w.code, data.grain.deviation) for w in windows]
+    noise = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).to(device)
     # Logit-normal times put the effort where the path is hardest to predict (Esser et al. 2024).
     time = torch.sigmoid(torch.from_numpy(rng.standard_normal(len(windows), dtype=np.float32))).to(device)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):

@@ -1,7 +1,7 @@
 """Between image files and arrays: RGB uint8 [H, W, 3] and boolean masks [H, W] (METHODS section 0)."""
 
 import io
-from functools import lru_cache
+import warnings
 from typing import Any
 
 import cv2
@@ -14,6 +14,8 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 MASK_THRESHOLD = 127
 """Mask pixels above this are defect, everywhere."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+"""What image files may hold, whatever their names say. Other decoders (one runs a program on the file) stay off."""
 
 
 def encode_image(pixels: Pixels) -> bytes:
@@ -44,65 +46,58 @@ def decode_mask(png: bytes) -> Mask:
 
 
 def _decoded(png: bytes, flag: int) -> NDArray[Any]:
-    array = cv2.imdecode(np.frombuffer(png, np.uint8), flag)
+    array = cv2.imdecode(np.frombuffer(png, np.uint8), flag) if png else None
     if array is None:
         raise DataError("a stored PNG cannot be decoded: the table is damaged; re-run the stage that wrote it")
     return array
 
 
 def read_image(data: bytes, max_megapixels: float) -> Pixels:
-    """Decode an image file of any common format and depth to RGB uint8 [H, W, 3].
+    """Decode a PNG, JPEG, BMP or TIFF file of any depth to RGB uint8 [H, W, 3].
 
     EXIF rotation is applied; 16-bit values are divided by 257; alpha is dropped; palettes are resolved.
     Raises DataError saying what is wrong with the file.
     """
-    return np.asarray(_eight_bit(_open(data, max_megapixels)).convert("RGB"), np.uint8)
+    return _read(data, "RGB", max_megapixels)
 
 
 def read_mask(data: bytes, max_megapixels: float) -> Mask:
-    """Decode a mask file to bool [H, W]: any channel over the threshold is defect; a mask of {0, 1} is taken as such.
+    """Decode a mask file to bool [H, W]: any visible channel over the threshold is defect.
 
-    Raises DataError saying what is wrong with the file.
+    A mask of {0, 1} is taken as such; transparent pixels are none. Raises DataError saying what is wrong with the file.
     """
-    image = _open(data, max_megapixels)
-    if image.mode == "P":
-        image = image.convert("RGB")
-    array = np.asarray(_eight_bit(image).convert("RGB")).max(axis=2)
-    return np.asarray(array > (0 if array.max() <= 1 else MASK_THRESHOLD))
+    rgba = _read(data, "RGBA", max_megapixels)
+    values = np.where(rgba[..., 3] > MASK_THRESHOLD, rgba[..., :3].max(axis=2), 0)
+    return np.asarray(values > (0 if values.max() == 1 else MASK_THRESHOLD))
 
 
-def _open(data: bytes, max_megapixels: float) -> Any:
-    import warnings
-
-    from PIL import Image, ImageOps
+def _read(data: bytes, mode: str, max_megapixels: float) -> Pixels:
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
-            megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise DataError(f"{megapixels:.0f} megapixels, over ingest.max_megapixels = {max_megapixels:g}")
-            image.load()
-            return ImageOps.exif_transpose(image)
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(image.width * image.height / 1e6, max_megapixels)
+            return np.asarray(_eight_bit(ImageOps.exif_transpose(image)).convert(mode), np.uint8)
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"the content is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise DataError(f"not a readable image: {error or type(error).__name__}") from error
+        raise DataError(f"damaged: {error or type(error).__name__}") from error
+
+
+def _check_size(megapixels: float, limit: float) -> None:
+    if megapixels > limit:
+        raise DataError(f"{megapixels:.0f} megapixels, over ingest.max_megapixels = {limit:g}")
 
 
 def _eight_bit(image: Any) -> Any:
+    """Bring integers of 16 bits and more to 8, unless they fit already, as in masks of {0, 1} and {0, 255}."""
     from PIL import Image
 
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.clip(np.round(values / 257 if values.max() > 255 else values), 0, 255).astype(np.uint8))
-    return image
-
-
-@lru_cache(maxsize=64)
-def decode_image_cached(png: bytes) -> Pixels:
-    """`decode_image` for images used again and again; the result is read-only."""
-    pixels = decode_image(png)
-    pixels.flags.writeable = False
-    return pixels
+    if image.mode == "F":
+        raise DataError("floating-point pixels, whose white is not known; save it with 8 or 16 bits a channel")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    return Image.fromarray(np.clip(np.rint(values / 257 if values.max() > 255 else values), 0, 255).astype(np.uint8))

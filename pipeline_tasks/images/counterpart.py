@@ -4,6 +4,8 @@ Used where a product has no normal images. The smooth part of the image (shading
 fine part (texture) is copied from the nearest place that is like the hole's surroundings.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +14,30 @@ from pipeline_tasks.images.codec import Mask, Pixels
 from pipeline_tasks.images.composite import dilate, feather
 
 Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
+Shift = tuple[int, int]
+MARGIN_PX = 8
+"""How far around the mask pixels change: a drawn outline is rarely wider than the defect's own soft edge."""
+FEATHER_PX = 2
 CELL_PX = 48
-_SHIFTS = [(dx, dy) for r in (1, 1.5, 2, 3, 4) for dx, dy in [(r, 0), (-r, 0), (0, r), (0, -r), (r, r), (-r, r), (r, -r), (-r, -r)]]
+"""Side of the cells of a hole that get their texture from one place each."""
+REACHES = (1, 1.5, 2, 3, 4)
+"""How far away texture is looked for, in steps that clear the cell."""
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
-def remove_defect(pixels: Pixels, mask: Mask, margin_px: int = 8) -> Pixels:
-    """Return `pixels`, RGB uint8 [H, W, 3], with what `mask` marks painted over; unchanged beyond `margin_px` of it."""
-    hole = dilate(mask, margin_px - 2)
+def remove_defect(pixels: Pixels, mask: Mask) -> Pixels:
+    """Return `pixels`, RGB uint8 [H, W, 3], with what `mask` marks painted over; unchanged beyond MARGIN_PX of it."""
+    hole = dilate(mask, MARGIN_PX - FEATHER_PX)
     image = pixels.astype(np.float32)
     smooth = _smooth(image, hole)
     texture = image - smooth
-    filled = texture.copy()
-    for rows, columns in _cells(hole):
-        cell = np.zeros_like(hole)
-        cell[rows, columns] = hole[rows, columns]
-        dx, dy = _best_shift(image, smooth, cell, hole)
-        shifted = np.roll(texture, (-dy, -dx), axis=(0, 1))
-        filled[cell] = shifted[cell]
-    weight = feather(hole, 2)[..., None]
-    result = weight * (smooth + np.where(hole[..., None], filled, texture)) + (1 - weight) * image
-    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+    texture[hole] = 0
+    look = np.concatenate([smooth, _smooth(np.abs(texture), hole)], axis=2)
+    for ys, xs in _cells(hole):
+        _copy_texture(texture, hole, ys, xs, _shifts(look, hole, ys, xs))
+    weight = feather(hole, FEATHER_PX)[..., None]
+    return np.clip(np.rint(weight * (smooth + texture) + (1 - weight) * image), 0, 255).astype(np.uint8)
 
 
 def _smooth(image: Floats, hole: Mask) -> Floats:
@@ -50,25 +56,35 @@ def _smooth(image: Floats, hole: Mask) -> Floats:
     return np.where(hole[..., None], soft, smooth).astype(np.float32)
 
 
-def _cells(hole: Mask) -> list[tuple[slice, slice]]:
+def _cells(hole: Mask) -> Iterator[tuple[Indices, Indices]]:
+    """Yield the pixels (ys, xs) of the hole, cell by cell."""
     height, width = hole.shape
-    grid = [(slice(y, y + CELL_PX), slice(x, x + CELL_PX)) for y in range(0, height, CELL_PX) for x in range(0, width, CELL_PX)]
-    return [cell for cell in grid if hole[cell].any()]
+    for top in range(0, height, CELL_PX):
+        for left in range(0, width, CELL_PX):
+            ys, xs = np.nonzero(hole[top : top + CELL_PX, left : left + CELL_PX])
+            if ys.size:
+                yield ys + top, xs + left
 
 
-def _best_shift(image: Floats, smooth: Floats, cell: Mask, hole: Mask) -> tuple[int, int]:
-    """Return the (dx, dy) to the place whose smooth level and known texture resemble the cell's; (0, 0) if none is free."""
-    ys, xs = np.nonzero(cell)
-    height, width = hole.shape
-    step = max(int(np.ptp(ys)), int(np.ptp(xs))) // 2 + 8
-    best, best_cost = (0, 0), np.inf
-    for fx, fy in _SHIFTS:
-        dx, dy = round(fx * step), round(fy * step)
-        inside = (ys + dy >= 0) & (ys + dy < height) & (xs + dx >= 0) & (xs + dx < width)
-        if inside.mean() < 0.999:
-            continue
-        covered = float(hole[ys + dy, xs + dx].mean())
-        cost = float(np.abs(smooth[ys + dy, xs + dx] - smooth[ys, xs]).mean()) + 200 * covered + 0.02 * np.hypot(dx, dy)
-        if cost < best_cost:
-            best, best_cost = (dx, dy), cost
-    return best
+def _shifts(look: Floats, hole: Mask, ys: Indices, xs: Indices) -> list[Shift]:
+    """Return (dy, dx) to the places that the cell's texture could come from, the best first: known, alike, near.
+
+    look: brightness and strength of texture [H, W, 6], smooth across the hole.
+    """
+    step = max(int(np.ptp(ys)), int(np.ptp(xs))) // 2 + MARGIN_PX
+    shifts = [(round(reach * y * step), round(reach * x * step)) for reach in REACHES for y, x in DIRECTIONS]
+    costs: dict[Shift, float] = {}
+    for dy, dx in shifts:
+        there = ys + dy, xs + dx
+        if min(part.min() for part in there) >= 0 and there[0].max() < hole.shape[0] and there[1].max() < hole.shape[1]:
+            unlike = np.abs(look[there] - look[ys, xs]).mean()
+            costs[dy, dx] = float(unlike + 200 * hole[there].mean() + 0.02 * np.hypot(dy, dx))
+    return sorted(costs, key=costs.__getitem__)
+
+
+def _copy_texture(texture: Floats, hole: Mask, ys: Indices, xs: Indices, shifts: list[Shift]) -> None:
+    """Give the pixels (ys, xs) of `texture` that of the first of `shifts` that leads each out of the hole."""
+    for dy, dx in shifts:
+        known = ~hole[ys + dy, xs + dx]
+        texture[ys[known], xs[known]] = texture[ys[known] + dy, xs[known] + dx]
+        ys, xs = ys[~known], xs[~known]

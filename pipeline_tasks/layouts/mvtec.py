@@ -1,7 +1,8 @@
 """The MVTec-AD layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png."""
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline_tasks.catalog import slug
 from pipeline_tasks.errors import DataError
@@ -10,6 +11,7 @@ from pipeline_tasks.layouts.reasons import Reason
 from pipeline_tasks.schema import GOOD
 
 NAME = "mvtec"
+TOP = ("train", "test", "ground_truth")
 
 
 def matches(folder: Path) -> bool:
@@ -19,66 +21,91 @@ def matches(folder: Path) -> bool:
 
 def defects(folder: Path) -> list[str]:
     """Return the names of the defects that have at least one image and one mask file, sorted."""
-    usable = [f for f in _subfolders(folder / "test") if f.name != GOOD and _has_image(f)]
-    names = sorted(slug(f.name) for f in usable if _has_image(folder / "ground_truth" / f.name))
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise DataError(f"{folder}/test: two folders make the same defect name {sorted(twice)}; rename one of them")
-    return names
+    groups = _defect_folders(folder)
+    return [d for d, images in groups.items() if _has_image(images) and _has_image(_masks_of(folder, images))]
 
 
 def notes(folder: Path) -> list[str]:
     """Return a sentence for each defect folder that cannot be used."""
-    left_out = [f.name for f in _subfolders(folder / "test") if f.name != GOOD and slug(f.name) not in defects(folder)]
-    return [f"defect '{name}' is left out: no mask in ground_truth/{name}" for name in left_out]
+    usable = defects(folder)
+    left_out = [images.name for defect, images in _defect_folders(folder).items() if defect not in usable]
+    return [f"defect '{n}' is left out: it needs images in test/{n} and masks in ground_truth/{n}" for n in left_out]
 
 
 def read(folder: Path) -> Iterator[RawSample | RawReject]:
-    """Yield every file below `folder` as a sample or a reject, grouped by defect: none is left out.
+    """Yield every file of the layout's folders, and every image elsewhere, as a sample, as its mask, or as a reject.
 
-    Defects come first, in order of name, then normal images, so that the defect image wins where two files are equal.
+    Samples are grouped by defect. Defects come first, in order of name, then normal images, so that the defect image
+    wins where two files are equal. Hidden files are passed over.
     """
-    groups = {slug(f.name): f for f in _subfolders(folder / "test") if f.name != GOOD}
-    for defect in sorted(groups):
-        yield from _defect(folder, groups[defect], defect)
+    seen: set[str] = set()
+    for item in _placed(folder):
+        seen.add(item.source_path)
+        if isinstance(item, RawSample) and item.mask:
+            seen.add(_relative(folder, item.mask))
+        yield item
+    walked = {str(parent) for path in seen for parent in PurePosixPath(path).parents}
+    for file in _files_below(folder):
+        if (path := _relative(folder, file)) not in seen | walked:
+            yield reject(path, "", Reason.MISPLACED if _inside(folder, file) else Reason.OUTSIDE)
+
+
+def _placed(folder: Path) -> Iterator[RawSample | RawReject]:
+    for defect, images in _defect_folders(folder).items():
+        yield from _defect(folder, images, defect)
     for split in ("train", "test"):
-        yield from _files_of(folder, folder / split / GOOD, GOOD, held_out=split == "test")
-    yield from _strays(folder)
+        files, rejects = _sort_out(folder, folder / split / GOOD, GOOD)
+        yield from (RawSample(_relative(folder, f), GOOD, split == "test", f, None) for f in files)
+        yield from rejects
 
 
 def _defect(folder: Path, images: Path, defect: str) -> Iterator[RawSample | RawReject]:
-    masks = {f.stem.removesuffix("_mask"): f for f in _files(folder / "ground_truth" / images.name)}
-    for item in _files_of(folder, images, defect, held_out=False):
-        if isinstance(item, RawReject):
-            yield item
-            continue
-        mask = masks.pop(item.image.stem, None)
-        if mask is None:
-            yield reject(item.source_path, defect, Reason.NO_MASK)
-        elif not _inside(folder, mask):
-            yield reject(item.source_path, defect, Reason.OUTSIDE, f"its mask {mask.name} links elsewhere")
-        else:
-            yield RawSample(item.source_path, defect, False, item.image, mask)
+    files, rejects = _sort_out(folder, images, defect)
+    mask_files, mask_rejects = _sort_out(folder, _masks_of(folder, images), defect)
+    masks: dict[str, Path] = {}
+    for mask in mask_files:
+        if (first := masks.setdefault(mask.stem.removesuffix("_mask"), mask)) is not mask:
+            rejects.append(reject(_relative(folder, mask), defect, Reason.SECOND_MASK, f"{first.name} is one already"))
+    for file in files:
+        source, of_file = _relative(folder, file), masks.pop(file.stem, None)
+        yield RawSample(source, defect, False, file, of_file) if of_file else reject(source, defect, Reason.NO_MASK)
+    yield from rejects + mask_rejects
     yield from (reject(_relative(folder, mask), defect, Reason.NO_IMAGE) for mask in masks.values())
 
 
-def _files_of(folder: Path, images: Path, defect: str, *, held_out: bool) -> Iterator[RawSample | RawReject]:
-    for file in _files(images):
-        source = _relative(folder, file)
-        if file.suffix.lower() not in IMAGE_SUFFIXES:
-            yield reject(source, defect, Reason.NOT_AN_IMAGE)
-        elif not _inside(folder, file):
-            yield reject(source, defect, Reason.OUTSIDE, "a link to another place")
+def _sort_out(folder: Path, subfolder: Path, defect: str) -> tuple[list[Path], list[RawReject]]:
+    """Return the image files of one subfolder, and the rejects of the others in it."""
+    usable, rejects = [], []
+    for file in _files(subfolder):
+        if not _inside(folder, file):
+            rejects.append(reject(_relative(folder, file), defect, Reason.OUTSIDE))
+        elif file.suffix.lower() not in IMAGE_SUFFIXES:
+            rejects.append(reject(_relative(folder, file), defect, Reason.NOT_AN_IMAGE))
         else:
-            yield RawSample(source, defect, held_out, file, None)
+            usable.append(file)
+    return usable, rejects
 
 
-def _strays(folder: Path) -> Iterator[RawReject]:
-    known = {("train", GOOD), ("test", GOOD)} | {("test", f.name) for f in _subfolders(folder / "test")}
-    known |= {("ground_truth", f.name) for f in _subfolders(folder / "test") if f.name != GOOD}
-    for top in ("train", "test", "ground_truth"):
-        for sub in _subfolders(folder / top):
-            if (top, sub.name) not in known:
-                yield from (reject(_relative(folder, file), sub.name, Reason.UNKNOWN_FOLDER) for file in _files(sub))
+def _defect_folders(folder: Path) -> dict[str, Path]:
+    """Return the image folder of each defect, in order of name. Raises DataError if two share one name."""
+    groups: dict[str, Path] = {}
+    for images in _subfolders(folder / "test"):
+        name = slug(images.name)
+        if images.name != GOOD and name in {GOOD, *groups}:
+            raise DataError(f"{images}: its name reads '{name}', which is another folder's; rename it")
+        groups[name] = images
+    return {name: groups[name] for name in sorted(groups) if name != GOOD}
+
+
+def _masks_of(folder: Path, images: Path) -> Path:
+    return folder / "ground_truth" / images.name
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return what may be samples: files and links in the layout's folders, and images elsewhere; not hidden ones."""
+    below = [(f, f.relative_to(folder).parts) for f in sorted(folder.rglob("*")) if f.is_file() or f.is_symlink()]
+    shown = [(f, parts) for f, parts in below if not any(part.startswith(".") for part in parts)]
+    return [f for f, parts in shown if parts[0] in TOP or f.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -86,7 +113,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(f for f in folder.iterdir() if not f.name.startswith(".") and (f.is_file() or not f.exists()))
 
 
 def _has_image(folder: Path) -> bool:
@@ -94,7 +123,8 @@ def _has_image(folder: Path) -> bool:
 
 
 def _relative(folder: Path, file: Path) -> str:
-    return file.relative_to(folder).as_posix()
+    """Return the path of `file` below `folder` as text; bytes that are no UTF-8 appear escaped."""
+    return os.fsencode(file.relative_to(folder).as_posix()).decode(errors="backslashreplace")
 
 
 def _inside(folder: Path, file: Path) -> bool:

@@ -10,7 +10,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 @dataclass(frozen=True, slots=True)
 class RawSample:
-    """One image file and, for a defect, its mask file. Paths are absolute, `source_path` is relative to the product."""
+    """One image file and, for a defect, its mask file; `source_path` is the image's below the product's folder."""
 
     source_path: str
     defect: str

@@ -10,9 +10,10 @@ def run(params: Prompts, product: str, defects: Sequence[str]) -> dict[str, str]
     """Return {defect: prompt}. Underscores in names become spaces. Raises ConfigError for an unknown placeholder."""
     try:
         return {d: params.template.format(defect=_words(d), product=_words(product)) for d in defects}
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise ConfigError(
-            f"params.yaml: prompts.template '{params.template}' is not usable ({error}); only {{defect}} and {{product}} may stand in it"
+            f"params.yaml: prompts.template '{params.template}' is not usable ({error}); "
+            "only {defect} and {product} may stand in it"
         ) from error
 
 

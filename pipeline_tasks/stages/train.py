@@ -7,8 +7,9 @@ import numpy as np
 from pipeline_tasks.backends.inpainting import Inpainting
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.diffusion.network import make_unet, size_multiple
+from pipeline_tasks.diffusion.source import measure_grain
 from pipeline_tasks.diffusion.training import Checkpoints, TrainingSet, train
-from pipeline_tasks.diffusion.training_windows import DefectImage, pixel_scale
+from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window, pixel_scale
 from pipeline_tasks.errors import ConfigError, DataError, LeakageError
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.params import Train
@@ -44,7 +45,7 @@ def run(
     device = pick_device(params.device)
     dtype = pick_dtype(params.precision, device)
     losses = train(unet, data, params, derive_seed(seed, product), device, dtype, checkpoints, progress)
-    return Inpainting(unet, names, data.scale, params.window_px, params.dilation_px), losses
+    return Inpainting(unet, names, data.scale, data.grain, params.window_px, params.dilation_px), losses
 
 
 def _training_set(
@@ -54,8 +55,10 @@ def _training_set(
         raise DataError(f"product '{product}': no base defect sample to train on; see its set-aside table")
     images = [_defect_image(sample, names) for sample in defects]
     hosts = [decode_image(_base(sample).image) for sample, _ in zip(normals, range(MAX_NORMALS), strict=False)]
-    rng = np.random.default_rng(derive_seed(seed, product, "scale"))
-    return TrainingSet(images, hosts, pixel_scale(images * 4, params.window_px, params.dilation_px, rng), len(names))
+    rng = np.random.default_rng(derive_seed(seed, product, "statistics"))
+    scale = pixel_scale(images * 4, params.window_px, params.dilation_px, rng)
+    windows = [defect_window(image, params.window_px, params.dilation_px, scale, rng).pixels for image in images * 4]
+    return TrainingSet(images, hosts, scale, measure_grain(windows), len(names))
 
 
 def _defect_image(sample: Sample, names: list[str]) -> DefectImage:
@@ -67,5 +70,7 @@ def _defect_image(sample: Sample, names: list[str]) -> DefectImage:
 
 def _base(sample: Sample) -> Sample:
     if sample.split != "base":
-        raise LeakageError(f"{sample.product}/{sample.source_path} is a {sample.split} sample: training takes base samples only")
+        raise LeakageError(
+            f"{sample.product}/{sample.source_path} is a {sample.split} sample: training takes base samples only"
+        )
     return sample

@@ -7,13 +7,17 @@ import torch
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.diffusion.network import make_unet
+from pipeline_tasks.diffusion.source import Grain
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image
 
 
+GRAIN = Grain(np.full((15, 15), 1 / 15, np.float32), np.eye(3, dtype=np.float32), 0.5)
+
+
 @pytest.fixture
 def folder(tmp_path):
-    Inpainting(make_unet(1, [8, 16], seed=0), ["scratch"], 30.0, 32, 3).save(tmp_path / "model")
+    Inpainting(make_unet(1, [8, 16], seed=0), ["scratch"], 30.0, GRAIN, 32, 3).save(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -24,6 +28,7 @@ def test_what_is_saved_is_a_diffusers_folder_in_safetensors(folder):
     loaded = Inpainting.load(folder)
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", WEIGHTS, CARD]
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), loaded.unet.parameters(), strict=True))
+    assert np.array_equal(loaded.grain.kernel, GRAIN.kernel) and loaded.grain.deviation == GRAIN.deviation
     assert (loaded.defects, loaded.scale, loaded.window_px, loaded.dilation_px) == (["scratch"], 30.0, 32, 3)
 
 

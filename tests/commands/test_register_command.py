@@ -210,7 +210,7 @@ def test_credentials_stay_out_of_what_is_said(workspace, monkeypatch, capsys):
 
 
 def test_credentials_stay_out_of_what_is_written(workspace, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/.mlflow/mlflow.db?secret=1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/.mlflow/mlflow.db?timeout=17")
     register()
     assert latest()["mlflow_uri"] == f"sqlite:///{workspace}/.mlflow/mlflow.db"
-    assert "secret" not in Path(latest()["report"]).read_text()
+    assert "timeout" not in Path("reports/latest.json").read_text() + Path(latest()["report"]).read_text()

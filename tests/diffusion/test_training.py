@@ -6,6 +6,7 @@ import torch
 
 from pipeline_tasks.diffusion.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
 from pipeline_tasks.diffusion.training import TrainingSet, to_tensors, train
+from pipeline_tasks.diffusion.source import Grain
 from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window, normal_window
 from pipeline_tasks.params import Train
 
@@ -23,6 +24,7 @@ PARAMS = Train(
     device="cpu",
     precision="float32",
 )
+WHITE = Grain(np.pad(np.ones((1, 1), np.float32), 7), np.eye(3, dtype=np.float32), 0.2)
 CPU = torch.device("cpu")
 
 
@@ -33,7 +35,7 @@ def training_set():
     mask[28:34, 20:40] = True
     defect = pixels.copy()
     defect[mask] = 30
-    return TrainingSet([DefectImage(defect, mask, 1)], [pixels], 40.0, 2)
+    return TrainingSet([DefectImage(defect, mask, 1)], [pixels], 40.0, WHITE, 2)
 
 
 class Memory:

@@ -1,0 +1,44 @@
+# make refresh [DATA=folder]   raw samples in, a registered dataset out (without DATA: the sample product)
+# make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
+# make test / make check       everything that must hold / the static part of it
+
+PYTHON := python3
+SAMPLE := data/raw/plate
+DATA := $(SAMPLE)
+PORT :=
+MLFLOW_PORT :=
+export DATA
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+HEADLESS := $(BIN)/python -m dags.headless
+
+.PHONY: refresh up down test check
+
+refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
+	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT))
+
+up: $(INSTALLED)
+	@$(HEADLESS) up $(if $(PORT),--port $(PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
+
+down: $(INSTALLED)
+	@$(HEADLESS) down
+
+test: check
+	$(BIN)/pytest -n 2
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/mypy -p dags.headless
+	$(BIN)/lint-imports
+
+$(SAMPLE): | $(INSTALLED)
+	$(BIN)/defectline sample $@
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("$(PYTHON) is Python " + \
+	  sys.version.split()[0] + "; 3.11 to 3.13 is needed. Name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[stages,airflow,dev]'
+	@touch $@

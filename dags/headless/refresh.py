@@ -1,0 +1,153 @@
+"""The three commands: refresh the dataset and wait for it, leave Airflow running, stop it."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import shorten
+
+from dags.headless.api import NoAnswerError
+from dags.headless.home import HeadlessError, Home, choose_port
+from dags.headless.lifecycle import (
+    Running,
+    await_condition,
+    check_services,
+    exclusive,
+    find_running,
+    leave_running,
+    start_airflow,
+    start_mlflow,
+    stop_airflow,
+)
+from dags.headless.screen import Screen
+from dags.headless.services import stop_services
+from dags.headless.task_log import attempt_log, last_lines
+from dags.headless.watch import Task, Watch
+from pipeline_tasks.lineage.graph import load_graph
+from pipeline_tasks.params import load_params
+
+LOG_LINES = 15
+
+
+def refresh(home: Home, data: str | None, port: int | None) -> bool:
+    """Refresh the dataset, of the raw samples in `data` if given, and return whether that succeeded.
+
+    An Airflow left running by `up` is used; otherwise one is started, and stopped whatever happens.
+    """
+    with exclusive(home):
+        if running := find_running(home):
+            return _refresh_there(home, running, data)
+        return _refresh_alone(home, choose_port(port), data)
+
+
+def up(home: Home, port: int | None, mlflow_port: int | None) -> None:
+    """Start Airflow, with the nightly schedule from now on, and MLflow's pages, and leave them running."""
+    with exclusive(home):
+        running = find_running(home)
+        if not running:
+            stop_services(home)
+            running = _start_both(home, port, mlflow_port)
+    print(f"Airflow  {running.airflow.url}\nMLflow   {running.mlflow}\nstop them with `make down`")
+
+
+def down(home: Home) -> None:
+    """Stop what `up` left running, and what a killed launcher left behind."""
+    with exclusive(home):
+        stopped = stop_airflow(home)
+    print(f"stopped {stopped} processes" if stopped else "nothing was running")
+
+
+def _refresh_there(home: Home, running: Running, data: str | None) -> bool:
+    """Refresh on a running Airflow, which first reads the stage graph as it is now."""
+    if running.airflow.active_runs():
+        raise HeadlessError(f"a refresh is running already, see {running.airflow.url}; wait for it, or `make down`")
+    digest, since = _take_stock(home, data), datetime.now(UTC)
+    running.airflow.parse_again()
+    await_condition(home, running, "DAG", lambda: running.airflow.has_parsed(digest, since))
+    running.airflow.pause(False)
+    return _run(home, running, Screen())
+
+
+def _refresh_alone(home: Home, port: int, data: str | None) -> bool:
+    """Refresh on an Airflow of its own, without a schedule."""
+    screen = Screen()
+    if left := stop_services(home):
+        screen.line(f"stopped {left} processes that an earlier, killed refresh had left")
+    digest = _take_stock(home, data)
+    try:
+        screen.line("starting Airflow")
+        return _run(home, start_airflow(home, port, digest, DEFECTLINE_SCHEDULE="none"), screen)
+    finally:
+        screen.line("stopping Airflow")
+        stop_services(home)
+
+
+def _start_both(home: Home, port: int | None, mlflow_port: int | None) -> Running:
+    own_port, own_mlflow_port = choose_port(port), choose_port(mlflow_port)
+    digest, now = load_graph(home.root).digest, datetime.now(UTC).isoformat()
+    try:
+        airflow = start_airflow(home, own_port, digest, DEFECTLINE_SCHEDULE_START=now)
+        running = start_mlflow(home, airflow, own_mlflow_port)
+        leave_running(home, running)
+    except BaseException:
+        stop_services(home)
+        raise
+    return running
+
+
+def _take_stock(home: Home, data: str | None) -> str:
+    """Write the catalog of `data`, check the parameters, and return the digest of the stage graph."""
+    if data is not None:
+        command = [sys.executable, "-m", "pipeline_tasks", "catalog", data]
+        if status := subprocess.run(command, cwd=home.root, check=False).returncode:
+            sys.exit(status)  # it has said why
+    load_params(home.root / "params.yaml")
+    return load_graph(home.root).digest
+
+
+def _run(home: Home, running: Running, screen: Screen) -> bool:
+    """Run the DAG once, show it, and say how it ended. On an interruption, the run is marked as failed."""
+    run = running.airflow.trigger()
+    watch = Watch(home, running.airflow, run, screen)
+    screen.line(f"refreshing; Airflow's pages: {running.airflow.url}")
+    try:
+        succeeded = watch.until_done(lambda: check_services(home, running))
+    except BaseException:
+        with suppress(NoAnswerError):
+            running.airflow.fail(run)
+        raise
+    if succeeded:
+        _report_success(home.root, list(watch.tasks.values()), screen)
+    else:
+        _report_failure(home, run, list(watch.tasks.values()), screen)
+    return succeeded
+
+
+def _report_success(root: Path, tasks: list[Task], screen: Screen) -> None:
+    count = Counter(task.outcome for task in tasks)
+    if count["ran"] or count["restored"]:
+        ran = f"{count['ran']} stages ran" if count["ran"] else "no stage was re-run"
+        screen.line(f"{ran}, {count['restored']} restored from the run-cache, {count['unchanged']} unchanged")
+    else:
+        screen.line("nothing changed: no stage was re-run")
+    latest = root / "reports" / "latest.json"
+    if latest.exists():
+        for name, value in json.loads(latest.read_text()).items():
+            print(f"  {name:<12} {value}")
+        print(f"  {'pages':<12} of Airflow and MLflow: make up")
+
+
+def _report_failure(home: Home, run: str, tasks: list[Task], screen: Screen) -> None:
+    for task in tasks:
+        if task.state == "failed":
+            log = attempt_log(home.logs, run, task.id)
+            screen.line(f"{task.stage} failed; the end of its log:")
+            print("\n".join(f"    {line}" for line in last_lines(log, LOG_LINES)))
+            print(f"  whole log: {log}")
+    waiting = [task.stage for task in tasks if task.state == "upstream_failed"]
+    if waiting:
+        print(f"  not run: {shorten(', '.join(waiting), 200, placeholder=' ...')}")
+    print("  Correct the cause and refresh again: finished stages are not repeated.")

@@ -1,0 +1,88 @@
+"""Turns the neutral stage graph into Airflow tasks: one per stage, grouped as in dvc.yaml."""
+
+import os
+import shlex
+import sys
+from contextlib import nullcontext
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+from airflow.sdk import BaseOperator, TaskGroup
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from pipeline_tasks.lineage.graph import Graph, Stage
+
+REFUSED = 1
+"""Exit status of `defectline` after an error it explains: bad input, a failed gate. Trying again cannot help."""
+
+RETRIES = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+}
+
+
+class DefectlineOperator(BaseOperator):
+    """Runs one `defectline` command in the repository; its last line of output becomes the task's XCom.
+
+    A command that refuses, with a message, fails its task at once. One that crashes or is killed is tried again.
+    """
+
+    template_fields = ("command",)
+    ui_color = "#e8f1ee"
+
+    def __init__(self, *, command: str, root: Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.command = command
+        self.root = str(root)
+
+    @cached_property
+    def hook(self) -> SubprocessHook:
+        """The running command."""
+        return SubprocessHook()
+
+    def execute(self, context: Any) -> str:
+        """Run the command and return its last line.
+
+        Raises AirflowFailException if it refused, AirflowException if it crashed.
+        """
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        result = self.hook.run_command(shlex.split(self.command), env={**os.environ, "PATH": path}, cwd=self.root)
+        if result.exit_code == REFUSED:
+            raise AirflowFailException(result.output)
+        if result.exit_code != 0:
+            raise AirflowException(f"`{self.command}` crashed with status {result.exit_code}: {result.output}")
+        return result.output
+
+    def on_kill(self) -> None:
+        """Stop the command and everything it started."""
+        self.hook.send_sigterm()
+
+
+def add_stage_tasks(graph: Graph, root: Path) -> list[DefectlineOperator]:
+    """Add a task for every stage to the DAG in context, in the graph's order, and return those of the leaves.
+
+    A fanned-out stage becomes a task group: 'generate@plate-pit' is task 'generate.plate-pit' (no `@` in task ids).
+    """
+    groups = {name: TaskGroup(group_id=name) for name in dict.fromkeys(s.group for s in graph.stages if s.key)}
+    tasks = {stage.name: _stage_task(stage, root, groups) for stage in graph.stages}
+    for stage in graph.stages:
+        tasks[stage.name].set_upstream([tasks[name] for name in stage.upstream])
+    return [tasks[stage.name] for stage in graph.leaves]
+
+
+def _stage_task(stage: Stage, root: Path, groups: dict[str, TaskGroup]) -> DefectlineOperator:
+    with groups[stage.group] if stage.key else nullcontext():
+        return DefectlineOperator(
+            task_id=stage.key or stage.name,
+            command=shlex.join(["defectline", "repro", stage.name]),
+            root=root,
+            doc_md=f"{stage.description}\n\n    {stage.command}",
+            execution_timeout=timedelta(minutes=stage.timeout_minutes),
+            pool="gpu" if stage.gpu else "default_pool",
+            **RETRIES,
+        )

@@ -1,0 +1,88 @@
+"""`defectline evaluate`: real samples, masks and pairs -> scores of detectors trained with and without the pairs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline_tasks.commands.names import Name
+
+if TYPE_CHECKING:
+    from pipeline_tasks.params import Generate
+    from pipeline_tasks.schema import Pair, Sample
+
+
+def evaluate(
+    product: Name,
+    base: Annotated[Path, typer.Option()],
+    test: Annotated[Path, typer.Option()],
+    masks: Annotated[Path, typer.Option()],
+    pairs: Annotated[Path, typer.Option()],
+    validation: Annotated[Path, typer.Option()],
+    result: Annotated[Path, typer.Option()],
+) -> None:
+    """Train detectors on real data alone, with pasted and with generated pairs; compare them on the real test split."""
+    import torch
+
+    from pipeline_tasks.errors import ValidationFailed
+    from pipeline_tasks.params import load_params
+    from pipeline_tasks.progress import track
+    from pipeline_tasks.stages import evaluate as stage
+    from pipeline_tasks.storage import read_json, write_json
+
+    if read_json(validation)["verdict"] != "passed":
+        raise ValidationFailed(f"{validation}: the pairs of '{product}' did not pass the quality gate; see there why")
+    params = load_params()
+    torch.set_num_threads(params.run.threads)
+    chosen = _choose(pairs, params.evaluate.pairs_per_arm)
+    real, held_out = _samples(base), _samples(test)
+    generator = f"real_and_{params.generate.backend}"
+    synthetic = {generator: _generated(pairs, chosen)}
+    if params.generate.backend != "paste":
+        synthetic["real_and_paste"] = _pasted(masks, chosen, real, params.generate)
+    total = stage.count_steps(params.evaluate, 1 + len(synthetic), held_out)
+    with track(range(total), f"evaluate {product}") as bar:
+        found = stage.run(
+            params.evaluate, params.run.seed, product, real, held_out, synthetic, generator, advance=bar.update
+        )
+    write_json(result, found)
+    print(f"{product}: {found['verdict']['outcome']}. {found['verdict']['sentence']}")
+
+
+def _samples(folder: Path) -> "list[Sample]":
+    from pipeline_tasks.schema import Sample
+    from pipeline_tasks.storage import read_rows
+
+    return [sample for file in sorted(folder.glob("*.parquet")) for sample in read_rows(file, Sample)]
+
+
+def _choose(pairs: Path, most: int) -> dict[str, set[int]]:
+    from pipeline_tasks.manifest import read_manifest
+    from pipeline_tasks.schema import Pair
+    from pipeline_tasks.stages.evaluate import spread_over_defects
+
+    shards = {folder.name: sorted(folder.glob("*.parquet")) for folder in sorted(pairs.iterdir())}
+    made = {defect: read_manifest(files, Pair)["pair_index"].to_pylist() for defect, files in shards.items()}
+    return spread_over_defects(made, most)
+
+
+def _generated(pairs: Path, chosen: dict[str, set[int]]) -> "Iterator[Pair]":
+    from pipeline_tasks.manifest import read_selected
+    from pipeline_tasks.schema import Pair
+
+    for defect, indices in chosen.items():
+        yield from read_selected(sorted((pairs / defect).glob("*.parquet")), Pair, "pair_index", indices)
+
+
+def _pasted(masks: Path, chosen: dict[str, set[int]], base: "list[Sample]", params: "Generate") -> "Iterator[Pair]":
+    """Yield a pasted pair for the mask of each chosen pair, so that the two arms differ in the generator alone."""
+    from pipeline_tasks.backends.pairs import make_pairs
+    from pipeline_tasks.backends.paste import PasteBackend
+    from pipeline_tasks.manifest import read_selected
+    from pipeline_tasks.schema import MaskRow
+
+    samples = {sample.source_path: sample for sample in base}
+    for defect, indices in chosen.items():
+        rows = read_selected([masks / f"{defect}.parquet"], MaskRow, "pair_index", indices)
+        yield from make_pairs(PasteBackend(params), rows, samples, samples, prompt="", params=params)

@@ -1,0 +1,94 @@
+"""Collect what a version holds from the outputs that dvc.lock names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline_tasks.catalog import Catalog
+from pipeline_tasks.lineage.lock import Lock
+from pipeline_tasks.manifest import read_manifest, read_selected
+from pipeline_tasks.report.contents import DefectContents, Example, ProductContents
+from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
+from pipeline_tasks.storage import read_json, read_rows
+from pipeline_tasks.tracking.registry import Dataset, Generator
+
+REAL_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Version:
+    """Everything that a version publishes."""
+
+    products: Sequence[ProductContents]
+    datasets: Sequence[Dataset]
+    generators: Sequence[Generator]
+    docs: dict[str, Path]
+    """The Data Docs folder of each product."""
+
+
+def collect(lock: Lock, catalog: Catalog, sample_pairs: int) -> Version:
+    """Read the results of every stage of the catalog; pictures are read only when they are asked for.
+
+    Raises PublicationError if the lock lacks an output, DataError if a file is missing or damaged.
+    """
+    models = {product: lock.output(f"train@{product}") for product in catalog.products}
+    return Version(
+        products=[_product(lock, product, catalog.defects_of(product), sample_pairs) for product in catalog.products],
+        datasets=[_dataset(lock, item.product, item.defect) for item in catalog.defects.values()],
+        generators=[Generator(f"defectline-{p}-generator", m.md5, lock.root / m.path) for p, m in models.items()],
+        docs={p: lock.root / lock.output(f"validate@{p}", "docs").path for p in catalog.products},
+    )
+
+
+def _product(lock: Lock, product: str, defects: list[str], sample_pairs: int) -> ProductContents:
+    curve = lock.root / lock.output(f"train@{product}").path / "curve.json"
+    return ProductContents(
+        product=product,
+        gate=read_json(lock.root / lock.output(f"validate@{product}", "result.json").path),
+        evaluation=read_json(lock.root / lock.output(f"evaluate@{product}").path),
+        curve=read_json(curve) if curve.exists() else {},
+        set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "set_aside.parquet").path, SetAside)),
+        defects=[_defect(lock, product, defect, sample_pairs) for defect in defects],
+        docs=f"data_docs/{product}/index.html",
+    )
+
+
+def _defect(lock: Lock, product: str, defect: str, sample_pairs: int) -> DefectContents:
+    base = lock.root / lock.output(f"ingest@{product}", "base").path
+    shards = _shards(lock, product, defect)
+    return DefectContents(
+        defect,
+        partial(_examples, shards, base / f"{GOOD}.parquet", sample_pairs),
+        partial(_real, base / f"{defect}.parquet"),
+    )
+
+
+def _shards(lock: Lock, product: str, defect: str) -> list[Path]:
+    return sorted((lock.root / lock.output(f"generate@{product}-{defect}").path).glob("*.parquet"))
+
+
+def _examples(shards: list[Path], normals: Path, number: int) -> list[Example]:
+    """Return `number` pairs spread evenly over the shards, with their normal images."""
+    chosen = _spread(read_manifest(shards, Pair)["pair_id"].to_pylist(), number)
+    pairs = list(read_selected(shards, Pair, "pair_id", set(chosen)))
+    hosts = read_selected([normals], Sample, "source_path", {pair.normal_path for pair in pairs})
+    by_path = {sample.source_path: sample for sample in hosts}
+    return [Example(pair, by_path[pair.normal_path]) for pair in pairs]
+
+
+def _real(table: Path) -> list[Sample]:
+    chosen = _spread(read_manifest([table], Sample)["source_path"].to_pylist(), REAL_SHOWN)
+    return list(read_selected([table], Sample, "source_path", set(chosen)))
+
+
+def _spread(items: list[str], number: int) -> list[str]:
+    """Return at most `number` of `items`, from the first on, evenly spaced."""
+    shown = min(number, len(items))
+    return [items[i * len(items) // shown] for i in range(shown)]
+
+
+def _dataset(lock: Lock, product: str, defect: str) -> Dataset:
+    pairs = lock.output(f"generate@{product}-{defect}")
+    manifest = read_manifest(_shards(lock, product, defect), Pair).to_pandas()
+    return Dataset(f"{product}/{defect}", pairs.md5, pairs.path.as_posix(), manifest)

@@ -1,0 +1,134 @@
+"""dvc.yaml as a neutral graph of stages, from which every orchestrator derives its own.
+
+Resolving the graph with DVC takes about a second, so it is cached under .work/, keyed on the content of every file it
+is made from. A scheduler that parses its DAG files every few seconds then reads one JSON file and never imports DVC.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.lineage.files import replace_text
+
+CACHE = Path(".work/graph.json")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml with its `foreach` resolved."""
+
+    name: str
+    """As DVC addresses it: 'generate@plate-pit'."""
+    description: str
+    command: str
+    upstream: tuple[str, ...]
+    """Names of the stages whose outputs it reads, sorted."""
+    gpu: bool
+    memory: str
+    timeout_minutes: int
+
+    @property
+    def group(self) -> str:
+        """The stage's key in dvc.yaml: 'generate'."""
+        return self.name.partition("@")[0]
+
+    @property
+    def key(self) -> str:
+        """What `foreach` made it for: 'plate-pit'; empty for a stage that is not fanned out."""
+        return self.name.partition("@")[2]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Every stage of dvc.yaml, in the order of the file."""
+
+    digest: str
+    """SHA-256 (hex) of the files the graph was made from."""
+    stages: tuple[Stage, ...]
+
+    @property
+    def leaves(self) -> tuple[Stage, ...]:
+        """The stages that no other stage waits for."""
+        inner = {name for stage in self.stages for name in stage.upstream}
+        return tuple(stage for stage in self.stages if stage.name not in inner)
+
+
+def load_graph(root: Path) -> Graph:
+    """Return the stage graph of the DVC repository at `root`, from the cache if no file it was made from has changed.
+
+    Raises ConfigError if dvc.yaml cannot be read or resolved, or if a stage lacks its `meta`.
+    """
+    digest = graph_digest(root)
+    cached = _read_cache(root / CACHE)
+    if cached is not None and cached.digest == digest:
+        return cached
+    graph = Graph(digest, _resolve(root))
+    with suppress(OSError):  # a read-only checkout only loses the cache
+        replace_text(root / CACHE, json.dumps(asdict(graph), indent=1))
+    return graph
+
+
+def graph_digest(root: Path) -> str:
+    """Return the SHA-256 (hex) of all that decides the graph: dvc.yaml, params.yaml and the files of its `vars`."""
+    digest = hashlib.sha256()
+    for name in ("dvc.yaml", "params.yaml", *_vars_files(root / "dvc.yaml")):
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _vars_files(path: Path) -> list[str]:
+    try:
+        pipeline: dict[str, Any] = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        blocks = [pipeline, *pipeline["stages"].values()]
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: missing; run in the repository's root, or name it in DEFECTLINE_ROOT") from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: not a DVC pipeline: {error}") from error
+    entries = [entry for block in blocks for entry in block.get("vars", [])]
+    return [entry.partition(":")[0] for entry in entries if isinstance(entry, str)]
+
+
+def _read_cache(path: Path) -> Graph | None:
+    try:
+        content = json.loads(path.read_text())
+        stages = tuple(Stage(**{**stage, "upstream": tuple(stage["upstream"])}) for stage in content["stages"])
+        return Graph(content["digest"], stages)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _resolve(root: Path) -> tuple[Stage, ...]:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            edges = repo.index.graph
+            own = [stage for stage in edges if stage.path_in_repo == "dvc.yaml"]
+            return tuple(_neutral(stage, [up.name for up in edges.successors(stage) if up in own]) for stage in own)
+    except DvcException as error:
+        raise ConfigError(f"{root / 'dvc.yaml'}: DVC cannot resolve it: {error}; check it with `dvc status`") from error
+
+
+def _neutral(stage: Any, upstream: list[str]) -> Stage:
+    """Return DVC's stage as ours. DVC's edges point from a stage to those it depends on."""
+    try:
+        meta = {key: stage.meta[key] for key in ("gpu", "memory", "timeout_minutes")}
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, memory and timeout_minutes"
+        ) from error
+    return Stage(
+        name=stage.name,
+        description=stage.desc or "",
+        command=stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd),
+        upstream=tuple(sorted(upstream)),
+        **meta,
+    )

@@ -1,0 +1,81 @@
+"""dvc.lock as the name of a version: which data each stage of the present catalog made, by content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline_tasks.catalog import Catalog
+from pipeline_tasks.errors import PublicationError
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a stage: its path below the repository and DVC's MD5 of its content ('….dir' for folders)."""
+
+    path: Path
+    md5: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The entries of dvc.lock that belong to the present catalog."""
+
+    root: Path
+    stages: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the entries' SHA-256: equal for equal data, parameters and commands."""
+        return hashlib.sha256(json.dumps(self.stages, sort_keys=True).encode()).hexdigest()[:12]
+
+    def output(self, stage: str, name: str | None = None) -> Output:
+        """Return a stage's output whose file name is `name`, or its only one.
+
+        Raises PublicationError if dvc.lock has no such output.
+        """
+        outs = [Output(Path(out["path"]), out["md5"]) for out in self.stages.get(stage, {}).get("outs", [])]
+        found = [out for out in outs if name in (None, out.path.name)]
+        if len(found) != 1:
+            wanted = f"{stage}: {name}" if name else stage
+            raise PublicationError(f"dvc.lock: no output of stage {wanted}; run `dvc repro`, then register again")
+        return found[0]
+
+    def check_workspace(self) -> None:
+        """Check that the files in the workspace are those of the lock. Raises PublicationError naming the others."""
+        outs = [out for entry in self.stages.values() for out in entry.get("outs", [])]
+        differing = [out["path"] for out in outs if _md5(self.root / out["path"]) != out["md5"]]
+        if differing:
+            raise PublicationError(
+                f"{len(differing)} outputs are not those of dvc.lock: {', '.join(differing)}; "
+                "run `dvc repro` to make them or `dvc pull` to fetch them, then register again"
+            )
+
+
+def load_lock(root: Path, catalog: Catalog) -> Lock:
+    """Read dvc.lock, leaving out what belongs to products and defects that the catalog no longer has.
+
+    Raises PublicationError if there is none.
+    """
+    try:
+        stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
+    except FileNotFoundError as error:
+        raise PublicationError(f"{root / 'dvc.lock'}: missing, nothing to register; run `dvc repro` first") from error
+    items = {*catalog.products, *catalog.defects}
+    return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
+
+
+def _md5(path: Path) -> str | None:
+    """Return DVC's MD5 of a file or folder; a folder's is that of the sorted list of its files' names and MD5s."""
+    if path.is_dir():
+        files = [(file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file()]
+        listing = [{"md5": _md5(file), "relpath": name} for name, file in sorted(files)]
+        return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()

@@ -1,0 +1,37 @@
+"""Test samples are for the final report only: no trace of one may be learned from (METHODS section 0)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline_tasks.errors import LeakageError
+from pipeline_tasks.schema import Pair, Sample
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The identities of the test samples, by path and by content."""
+
+    paths: frozenset[str]
+    digests: frozenset[str]
+
+    @classmethod
+    def of(cls, test: Iterable[Sample]) -> "HeldOut":
+        """Return the identities of `test`."""
+        rows = [(sample.source_path, sample.sha256) for sample in test]
+        return cls(frozenset(path for path, _ in rows), frozenset(digest for _, digest in rows))
+
+    def refuse_sample(self, sample: Sample) -> None:
+        """Raise LeakageError if a base sample is, or was derived from, a test sample."""
+        self._refuse(f"base sample '{sample.source_path}'", [sample.source_path, sample.derived_from], sample.sha256)
+
+    def refuse_pair(self, pair: Pair) -> None:
+        """Raise LeakageError if a pair's normal image or a parent of its mask is a test sample."""
+        self._refuse(f"pair {pair.pair_id}", [pair.normal_path, pair.parent_a, pair.parent_b], pair.normal_sha256)
+
+    def _refuse(self, what: str, sources: Iterable[str | None], digest: str) -> None:
+        remedy = "nothing may be learned from it; re-run the stages from ingest on"
+        for source in sources:
+            if source in self.paths:
+                raise LeakageError(f"{what} comes from '{source}', which is in the test split: {remedy}")
+        if digest in self.digests:
+            raise LeakageError(f"{what} holds the same image as a sample of the test split (sha256 {digest}): {remedy}")

@@ -1,0 +1,52 @@
+"""What a report shows, as values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline_tasks.schema import Pair, Sample, SetAside
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair and the normal image it was made on."""
+
+    pair: Pair
+    normal: Sample
+
+
+@dataclass(frozen=True)
+class DefectContents:
+    """A defect's examples, and some of its real samples to hold them against; large, so loaded when called for."""
+
+    defect: str
+    examples: Callable[[], Sequence[Example]]
+    real: Callable[[], Sequence[Sample]]
+
+
+@dataclass(frozen=True)
+class ProductContents:
+    """One product: the results of validate, evaluate and train as their JSON, and the defects."""
+
+    product: str
+    gate: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+    curve: Mapping[str, Sequence[float]]
+    set_aside: Sequence[SetAside]
+    defects: Sequence[DefectContents]
+    docs: str
+    """Where the Data Docs page is, relative to the report."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Which version the report is of, and where it is recorded."""
+
+    version: str
+    created: datetime
+    git_revision: str
+    git_dirty: bool
+    run_id: str
+    run_url: str | None
+    """The run's page, where MLflow is a server."""

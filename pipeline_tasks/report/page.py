@@ -1,0 +1,89 @@
+"""report.html of a version: one file that needs no other, for the people who will train on the pairs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline_tasks.images.codec import decode_image, decode_mask
+from pipeline_tasks.report.charts import loss_chart
+from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
+from pipeline_tasks.report.pictures import full, located, window_around, zoomed, zoomed_outline
+from pipeline_tasks.report.tables import checks, count_table, score_tables
+from pipeline_tasks.schema import Sample
+
+SET_ASIDE_SHOWN = 50
+
+
+def render(head: Head, products: Sequence[ProductContents]) -> str:
+    """Return the report as HTML. The same contents give the same page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html")
+    return template.render(head=head, products=[_product(product) for product in products])
+
+
+def _product(contents: ProductContents) -> dict[str, Any]:
+    lines = checks(contents.gate)
+    return {
+        "name": contents.product,
+        "verdict": contents.evaluation.get("verdict", {}),
+        "budget": contents.evaluation.get("budget", ""),
+        "seeds": max((len(arm.get("seeds", [])) for arm in contents.evaluation.get("arms", {}).values()), default=0),
+        "scores": score_tables(contents.evaluation),
+        "counts": count_table(contents.gate),
+        "checks": lines,
+        "warnings": sum(line.state == "warning" for line in lines),
+        "docs": contents.docs,
+        "set_aside": contents.set_aside[:SET_ASIDE_SHOWN],
+        "set_aside_more": max(0, len(contents.set_aside) - SET_ASIDE_SHOWN),
+        "set_aside_total": len(contents.set_aside),
+        "chart": loss_chart(contents.curve),
+        "defects": [_defect(defect) for defect in contents.defects],
+    }
+
+
+def _defect(contents: DefectContents) -> dict[str, Any]:
+    return {
+        "name": contents.defect,
+        "pairs": [_pair(example) for example in contents.examples()],
+        "real": [_real(sample) for sample in contents.real()],
+    }
+
+
+def _pair(example: Example) -> dict[str, Any]:
+    pair = example.pair
+    image, normal, mask = decode_image(pair.image), decode_image(example.normal.image), decode_mask(pair.mask)
+    window = window_around(mask)
+    parents = list(dict.fromkeys([pair.parent_a, pair.parent_b]))
+    return {
+        "id": pair.pair_id,
+        "mask": f"{pair.mask_kind} from {' and '.join(parents)}",
+        "normal": f"{pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}",
+        "area": pair.mask_area_px,
+        "change": pair.change_inside,
+        "pictures": [
+            full(normal),
+            full(image),
+            located(image, mask),
+            zoomed(normal, window),
+            zoomed(image, window),
+            zoomed_outline(image, mask, window),
+        ],
+    }
+
+
+def _real(sample: Sample) -> dict[str, str]:
+    image = decode_image(sample.image)
+    mask = decode_mask(sample.mask or b"")
+    return {
+        "path": sample.source_path,
+        "located": located(image, mask),
+        "zoomed": zoomed(image, window_around(mask)),
+    }

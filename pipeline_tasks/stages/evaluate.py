@@ -1,0 +1,123 @@
+"""Evaluate: does a detector find real defects better when it also learns from pairs? (METHODS section 5)"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline_tasks.params import Evaluate
+from pipeline_tasks.quality.detector import describe_detector, score_map, train_detector
+from pipeline_tasks.quality.leakage import HeldOut
+from pipeline_tasks.quality.metrics import ScoreSheet, over_seeds
+from pipeline_tasks.quality.verdict import judge, not_applicable
+from pipeline_tasks.quality.windows import Scene, around_defect, open_scene
+from pipeline_tasks.schema import GOOD, Pair, Sample
+from pipeline_tasks.seeds import derive_seed
+
+REAL_ONLY = "real_only"
+Labelled = Sequence[tuple[str, Scene]]
+"""Test scenes with their defect names."""
+
+
+def run(
+    params: Evaluate,
+    seed: int,
+    product: str,
+    base: Sequence[Sample],
+    test: Sequence[Sample],
+    synthetic: Mapping[str, Iterable[Pair]],
+    generator: str,
+    advance: Callable[[], object],
+) -> dict[str, Any]:
+    """Train the same detector for every arm and seed, score it on the real test split, and judge the `generator` arm.
+
+    Arms: REAL_ONLY and those of `synthetic`, which replace `synthetic_fraction` of the defect windows by their pairs.
+    Seeds are shared by the arms. `advance` is called after each of `count_steps` steps. The result is JSON values;
+    where there is nothing to compare, its verdict says why. Raises LeakageError naming a test sample that is among the
+    base samples or the pairs' sources.
+    """
+    held_out = HeldOut.of(test)
+    for sample in base:
+        held_out.refuse_sample(sample)
+    pairs = {arm: _pair_scenes(rows, held_out, params) for arm, rows in synthetic.items()}
+    result = {
+        "product": product,
+        "budget": "equal-steps",
+        "detector": describe_detector(params),
+        "base_images": _count(base),
+        "test_images": _count(test),
+        "reasons": {},
+    }
+    if reason := _nothing_to_compare(base, test, pairs, generator):
+        return result | {"arms": {}, "verdict": not_applicable(reason)}
+    if not any(sample.defect == GOOD for sample in test):
+        result["reasons"] = {"image_auroc": "there are no normal test images"}
+    real = [open_scene(sample.image, sample.mask, params.max_image_px) for sample in base]
+    scenes = [(sample.defect, open_scene(sample.image, sample.mask, params.max_image_px)) for sample in test]
+    arms = {}
+    for arm, made in {REAL_ONLY: [], **pairs}.items():
+        seeds = [derive_seed(seed, product, "detector", number) for number in params.seeds]
+        sheets = [_score(real, made, scenes, params, each, advance) for each in seeds]
+        arms[arm] = {"seeds": list(params.seeds), "synthetic_images": len(made), **_summary(sheets, test)}
+    values = [arms[arm]["pixel_ap"]["values"] for arm in (REAL_ONLY, generator)]
+    return result | {"arms": arms, "verdict": judge(generator, *values)}
+
+
+def count_steps(params: Evaluate, arms: int, test: Sequence[Sample]) -> int:
+    """Return how often `run` calls `advance` for `arms` arms: each optimiser step and each test image scored."""
+    return arms * len(params.seeds) * (params.steps + len(test))
+
+
+def spread_over_defects(made: Mapping[str, Sequence[int]], most: int) -> dict[str, set[int]]:
+    """Choose at most `most` pair indices: as many of each defect (at least one), evenly over those made."""
+    share = max(1, most // max(1, len(made)))
+    counts = {defect: min(share, len(indices)) for defect, indices in made.items()}
+    return {
+        defect: {sorted(indices)[i * len(indices) // counts[defect]] for i in range(counts[defect])}
+        for defect, indices in made.items()
+    }
+
+
+def _pair_scenes(pairs: Iterable[Pair], held_out: HeldOut, params: Evaluate) -> list[Scene]:
+    scenes = []
+    for pair in pairs:
+        held_out.refuse_pair(pair)
+        scenes.append(around_defect(open_scene(pair.image, pair.mask, params.max_image_px), params.window_px))
+    return scenes
+
+
+def _nothing_to_compare(
+    base: Sequence[Sample], test: Sequence[Sample], pairs: Mapping[str, Sequence[Scene]], generator: str
+) -> str | None:
+    if all(sample.defect == GOOD for sample in test):
+        return "the test split holds no defect image"
+    if all(sample.defect == GOOD for sample in base):
+        return "the base split holds no defect image"
+    if empty := sorted({arm for arm, made in pairs.items() if not made} | ({generator} - pairs.keys())):
+        return f"there are no pairs for {', '.join(empty)}"
+    return None
+
+
+def _score(
+    real: Sequence[Scene],
+    made: Sequence[Scene],
+    test: Labelled,
+    params: Evaluate,
+    seed: int,
+    advance: Callable[[], object],
+) -> ScoreSheet:
+    network = train_detector(real, made, params, seed, advance)
+    sheet = ScoreSheet()
+    for defect, scene in test:
+        sheet.add(defect, score_map(network, scene), scene.mask)
+        advance()
+    return sheet
+
+
+def _summary(sheets: Sequence[ScoreSheet], test: Sequence[Sample]) -> dict[str, Any]:
+    defects = sorted({sample.defect for sample in test} - {GOOD})
+    per_defect = {defect: over_seeds([sheet.scores([defect]) for sheet in sheets]) for defect in defects}
+    return {**over_seeds([sheet.scores(defects) for sheet in sheets]), "per_defect": per_defect}
+
+
+def _count(samples: Iterable[Sample]) -> dict[str, int]:
+    return dict(sorted(Counter(sample.defect for sample in samples).items()))

@@ -1,0 +1,60 @@
+"""Validate: is a product's set of pairs fit to be published?"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline_tasks.params import Validate
+from pipeline_tasks.quality.rules import Expected, rules
+from pipeline_tasks.quality.suite import Outcome, check
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate's judgement: `result` for machines (JSON values), `docs` for people (an HTML page)."""
+
+    product: str
+    outcomes: list[Outcome]
+    counts: dict[str, Any]
+    docs: str
+
+    @property
+    def refusals(self) -> list[Outcome]:
+        """The failed expectations that stop the refresh."""
+        return [o for o in self.outcomes if not o.success and o.rule.severity == "critical"]
+
+    @property
+    def warnings(self) -> list[Outcome]:
+        """The failed expectations that do not stop the refresh."""
+        return [o for o in self.outcomes if not o.success and o.rule.severity == "warning"]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Verdict, counts and every expectation; the same pairs give the same result."""
+        return {
+            "product": self.product,
+            "verdict": "failed" if self.refusals else "passed",
+            "counts": self.counts,
+            "expectations": [_entry(outcome) for outcome in self.outcomes],
+        }
+
+
+def run(params: Validate, expected: Expected, pairs: pd.DataFrame) -> Gate:
+    """Judge the pairs of a product; `pairs` is their manifest without pixels."""
+    outcomes, docs = check(f"Pairs of {expected.product}", rules(params, expected, len(pairs)), pairs)
+    made = Counter(pairs.defect)
+    counts = {
+        "asked_per_defect": expected.asked,
+        "pairs": {defect: made[defect] for defect in sorted({*expected.defects, *made})},
+        "base": dict(sorted(Counter(expected.base.defect).items())),
+        "test": dict(sorted(Counter(expected.test.defect).items())),
+    }
+    return Gate(expected.product, outcomes, counts, docs)
+
+
+def _entry(outcome: Outcome) -> dict[str, Any]:
+    rule = asdict(outcome.rule)
+    del rule["expectation"], rule["arguments"]
+    return rule | {"column": outcome.rule.column, "success": outcome.success, "observed": outcome.observed}

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline_tasks.catalog import load_catalog
+
+
+def test_the_catalog_of_a_folder_is_written(defectline, product_folder):
+    product_folder.good(1).defect("pit", 1).defect("scratch", 1)
+    ran = defectline("catalog", "plate")
+    assert ran.status == 0
+    assert ran.out == "catalog.yaml: products plate; defects plate-pit, plate-scratch\n"
+    catalog = load_catalog()
+    assert catalog.products["plate"].path == "plate"
+    assert catalog.defects_of("plate") == ["pit", "scratch"]
+
+
+def test_an_unchanged_catalog_is_not_written_again(defectline, product_folder):
+    product_folder.defect("pit", 1)
+    defectline("catalog", "plate")
+    before = Path("catalog.yaml").stat().st_mtime_ns
+    defectline("catalog", "plate")
+    assert Path("catalog.yaml").stat().st_mtime_ns == before
+
+
+def test_what_is_left_out_is_told(defectline, product_folder):
+    product_folder.defect("pit", 1).image("test/stain/000.png")
+    ran = defectline("catalog", "plate")
+    assert "note: plate: defect 'stain' is left out: it needs images in test/stain" in ran.out
+
+
+def test_a_folder_that_is_missing_or_empty_is_refused_and_the_old_catalog_stays(defectline, product_folder):
+    product_folder.defect("pit", 1)
+    defectline("catalog", "plate")
+    before = Path("catalog.yaml").read_bytes()
+    Path("empty").mkdir()
+    ran = defectline("catalog", "nowhere")
+    assert (ran.status, ran.err) == (
+        1,
+        "error: nowhere: no such folder; give the folder that holds your product's images\n",
+    )
+    ran = defectline("catalog", "empty")
+    assert ran.status == 1
+    assert ran.err.startswith(
+        "error: empty: no usable product found; expected the MVTec-AD layout: train/good/NAME.png"
+    )
+    assert Path("catalog.yaml").read_bytes() == before
+
+
+def test_a_defect_that_is_gone_takes_its_outputs_with_it(refreshed, defectline, product_folder, monkeypatch):
+    monkeypatch.chdir(refreshed)
+    gone = load_catalog()
+    plate = type(product_folder)(refreshed / "parts" / "plate").defect("pit", 1)
+    ran = defectline("catalog", plate.root.parent)
+    assert ran.status == 0
+    assert list(load_catalog().defects) == ["plate-pit"]
+    lost = [name for name in gone.defects if name != "plate-pit"]
+    assert lost
+    for name in lost:
+        assert f"note: stage generate@{name} is gone; DVC's cache keeps its outputs" in ran.out
+        assert not Path(f"data/pairs/plate/{name.removeprefix('plate-')}").exists()
+    assert subprocess.run([sys.executable, "-m", "dvc", "status", "-q"], check=False).returncode in (0, 1)

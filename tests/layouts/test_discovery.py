@@ -1,0 +1,87 @@
+import pytest
+
+from pipeline_tasks.errors import ConfigError, DataError
+from pipeline_tasks.layouts.discovery import discover
+
+
+def copy_of(product_folder, name):
+    return type(product_folder)(product_folder.root.parent / name)
+
+
+def test_one_product(product_folder):
+    product_folder.good(1).defect("pit", 1).defect("scratch", 1)
+    catalog, notes = discover(product_folder.root)
+    assert {name: (p.path, p.layout) for name, p in catalog.products.items()} == {
+        "plate": (str(product_folder.root), "mvtec")
+    }
+    assert list(catalog.defects) == ["plate-pit", "plate-scratch"]
+    assert notes == []
+
+
+def test_a_folder_of_products(product_folder):
+    parent = product_folder.root / "parts"
+    copy_of(product_folder, "plate/parts/steel tile").defect("crack", 1)
+    copy_of(product_folder, "plate/parts/bolt").good(1).defect("dent", 1)
+    (parent / "papers").mkdir()
+    catalog, notes = discover(parent)
+    assert list(catalog.products) == ["bolt", "steel_tile"]
+    assert catalog.defects["steel_tile-crack"].product == "steel_tile"
+    assert notes == [f"{parent / 'papers'}: left out: in no known layout"]
+
+
+def test_a_relative_path_stays_relative(product_folder, monkeypatch):
+    product_folder.defect("pit", 1)
+    monkeypatch.chdir(product_folder.root.parent)
+    catalog, _ = discover(product_folder.root.relative_to(product_folder.root.parent))
+    assert catalog.products["plate"].path == "plate"
+
+
+def test_a_defect_without_masks_is_noted(product_folder):
+    product_folder.defect("pit", 1).image("test/stain/000.png")
+    catalog, notes = discover(product_folder.root)
+    assert list(catalog.defects) == ["plate-pit"]
+    (note,) = notes
+    assert note.startswith(f"{product_folder.root}: defect 'stain' is left out: it needs images in test/stain")
+
+
+def test_a_product_without_a_usable_defect_does_not_stop_the_others(product_folder):
+    copy_of(product_folder, "parts/bolt").good(1).image("test/dent/000.png")
+    copy_of(product_folder, "parts/nut").good(1).defect("dent", 1)
+    catalog, notes = discover(product_folder.root.parent / "parts")
+    assert list(catalog.products) == ["nut"]
+    assert any(note.endswith("bolt: left out: no defect has both images and masks") for note in notes)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder; give the folder that holds"):
+        discover(tmp_path / "nowhere")
+
+
+def test_an_empty_folder_says_what_was_expected(tmp_path):
+    with pytest.raises(DataError, match="no usable product found; expected the MVTec-AD layout: train/good"):
+        discover(tmp_path)
+
+
+def test_a_folder_of_something_else_says_what_was_left_out(product_folder):
+    product_folder.image("photos/000.png")
+    with pytest.raises(DataError, match=r"expected the MVTec-AD layout.*photos: left out: in no known layout"):
+        discover(product_folder.root)
+
+
+def test_two_products_of_one_name_are_refused(product_folder):
+    for name in ("a b", "a_b"):
+        copy_of(product_folder, f"parts/{name}").defect("pit", 1)
+    with pytest.raises(DataError, match="a second product called 'a_b'; rename one of the folders"):
+        discover(product_folder.root.parent / "parts")
+
+
+def test_a_path_that_a_shell_would_interpret_is_refused(product_folder):
+    copy_of(product_folder, "parts/$(reboot)").defect("pit", 1)
+    with pytest.raises(ConfigError, match=r"products\.reboot.path: .* a shell would interpret; rename the folder"):
+        discover(product_folder.root.parent / "parts")
+
+
+def test_a_folder_without_a_nameable_name_is_refused(product_folder):
+    copy_of(product_folder, "parts/~~").defect("pit", 1)
+    with pytest.raises(ConfigError, match="'~~' holds no letter or digit to make a name of; rename the folder"):
+        discover(product_folder.root.parent / "parts")

@@ -1,0 +1,123 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.lineage.graph import CACHE, load_graph
+
+REPOSITORY = Path(__file__).parents[2]
+CATALOG = {
+    "products": {"plate": {"path": "raw/plate", "layout": "mvtec"}, "tile": {"path": "raw/tile", "layout": "mvtec"}},
+    "defects": {
+        "plate-pit": {"product": "plate", "defect": "pit"},
+        "plate-dent": {"product": "plate", "defect": "dent"},
+        "tile-crack": {"product": "tile", "defect": "crack"},
+    },
+}
+
+
+@pytest.fixture
+def repository(tiny_pipeline: Path) -> Path:
+    """The real dvc.yaml over a small catalog of two products."""
+    (tiny_pipeline / "dvc.yaml").write_text((REPOSITORY / "dvc.yaml").read_text())
+    (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(CATALOG, sort_keys=False))
+    return tiny_pipeline
+
+
+def resolved_by_hand(root: Path) -> dict[str, dict]:
+    """Expand the `foreach`es of dvc.yaml with plain text substitution."""
+    stages = {}
+    for name, stage in yaml.safe_load((root / "dvc.yaml").read_text())["stages"].items():
+        for key, item in CATALOG[stage["foreach"].strip("${}")].items():
+            text = yaml.safe_dump(stage["do"]).replace("${key}", key)
+            for field, value in item.items():
+                text = text.replace(f"${{item.{field}}}", value)
+            stages[f"{name}@{key}"] = yaml.safe_load(text)
+    return stages
+
+
+def outputs(stage: dict) -> list[str]:
+    return [*stage.get("outs", []), *stage.get("metrics", [])]
+
+
+def overlap(dependency: str, output: str) -> bool:
+    return f"{dependency}/".startswith(f"{output}/") or f"{output}/".startswith(f"{dependency}/")
+
+
+def test_graph_equals_dvc_yaml(repository):
+    expected = resolved_by_hand(repository)
+    graph = load_graph(repository)
+    assert [stage.name for stage in graph.stages] == list(expected)
+    for stage in graph.stages:
+        by_hand = expected[stage.name]
+        upstream = {
+            name
+            for name, other in expected.items()
+            if any(overlap(dependency, output) for dependency in by_hand["deps"] for output in outputs(other))
+        }
+        assert set(stage.upstream) == upstream, stage.name
+        assert (stage.description, stage.command) == (by_hand["desc"], by_hand["cmd"])
+        assert {"gpu": stage.gpu, "memory": stage.memory, "timeout_minutes": stage.timeout_minutes} == by_hand["meta"]
+    assert {stage.group for stage in graph.leaves} == {"evaluate"}
+    assert {(stage.group, stage.key) for stage in graph.stages} >= {("generate", "tile-crack"), ("train", "plate")}
+
+
+def test_a_cached_graph_is_read_without_dvc(repository):
+    script = (
+        "import sys; from pathlib import Path; from pipeline_tasks.lineage.graph import load_graph;"
+        "print(len(load_graph(Path()).stages), 'dvc' in sys.modules, 'pyarrow' in sys.modules)"
+    )
+    seen = [subprocess.check_output([sys.executable, "-c", script], text=True).split() for _ in range(2)]
+    count = str(len(resolved_by_hand(repository)))
+    assert seen == [[count, "True", "False"], [count, "False", "False"]]
+
+
+def test_the_cache_follows_catalog_params_and_pipeline(tiny_pipeline):
+    first = load_graph(tiny_pipeline)
+    catalog = yaml.safe_load((tiny_pipeline / "catalog.yaml").read_text())
+    catalog["defects"]["plate-scratch"] = {"product": "plate", "defect": "scratch"}
+    (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    second = load_graph(tiny_pipeline)
+    assert {s.name for s in second.stages} - {s.name for s in first.stages} == {"generate@plate-scratch"}
+    with (tiny_pipeline / "params.yaml").open("a") as params:
+        params.write("# a comment\n")
+    third = load_graph(tiny_pipeline)
+    pipeline = (tiny_pipeline / "dvc.yaml").read_text()
+    (tiny_pipeline / "dvc.yaml").write_text(pipeline.replace("minutes: 7", "minutes: 8"))
+    fourth = load_graph(tiny_pipeline)
+    assert len({graph.digest for graph in (first, second, third, fourth)}) == 4
+    assert max(stage.timeout_minutes for stage in fourth.stages) == 8
+
+
+def test_a_damaged_cache_is_replaced(tiny_pipeline):
+    graph = load_graph(tiny_pipeline)
+    (tiny_pipeline / CACHE).write_text((tiny_pipeline / CACHE).read_text()[:-20])
+    assert load_graph(tiny_pipeline) == graph
+
+
+def test_a_read_only_checkout_only_loses_the_cache(tiny_pipeline):
+    (tiny_pipeline / ".work").write_text("in the way of the folder")
+    assert load_graph(tiny_pipeline).stages
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda text: text.replace("memory: 1Gi, timeout_minutes: 7", ""), "generate@plate-pit.*memory"),
+        (lambda text: text.replace("foreach: ${defects}", "foreach: ${nothing}"), "nothing"),
+        (lambda text: text + "\n  odd: [", "not a DVC pipeline"),
+        (lambda text: text.replace("stages:", "steps:"), "not a DVC pipeline"),
+    ],
+)
+def test_a_broken_pipeline_is_named(tiny_pipeline, broken, message):
+    (tiny_pipeline / "dvc.yaml").write_text(broken((tiny_pipeline / "dvc.yaml").read_text()))
+    with pytest.raises(ConfigError, match=message):
+        load_graph(tiny_pipeline)
+
+
+def test_a_missing_pipeline_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"dvc\.yaml: missing"):
+        load_graph(tmp_path)

@@ -1,0 +1,128 @@
+import shutil
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from pipeline_tasks.commands.publish import publish
+from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.lineage.dvc_command import run_dvc
+from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data
+
+pytestmark = pytest.mark.usefixtures("without_git_identity")
+
+
+def git(*arguments):
+    return subprocess.check_output(["git", *arguments], text=True).strip()
+
+
+def commits():
+    return int(git("rev-list", "--count", "HEAD"))
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Stands in for the registration; its list grows by one per call."""
+    calls = []
+    module = ModuleType("pipeline_tasks.commands.register")
+    module.register = lambda: calls.append(git("rev-parse", "HEAD"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return calls
+
+
+def test_stages_that_are_out_of_date_are_named(refreshed):
+    check_complete(refreshed)
+    shutil.rmtree(refreshed / "data" / "pairs" / "plate" / "dent")
+    with pytest.raises(PublicationError, match=r"2 of the stages .*\(generate@plate-dent, validate@plate\)"):
+        check_complete(refreshed)
+
+
+def test_a_stage_that_never_ran_is_out_of_date(tiny_pipeline):
+    with pytest.raises(PublicationError, match=r"4 of the stages .*ingest@plate"):
+        check_complete(tiny_pipeline)
+
+
+def test_only_lock_and_catalog_are_committed_and_only_once(refreshed):
+    (refreshed / "stage.sh").write_text((refreshed / "stage.sh").read_text() + "# edited\n")
+    (refreshed / "new.txt").write_text("staged by a person")
+    git("add", "new.txt")
+    assert "committed dvc.lock and catalog.yaml as" in commit_lock(refreshed)
+    assert git("show", "--format=%an %ae", "--name-only").split() == ["defectline", "defectline@localhost", "dvc.lock"]
+    assert git("status", "--porcelain").splitlines() == ["A  new.txt", " M stage.sh"]
+    assert "already" in commit_lock(refreshed)
+    assert commits() == 2
+
+
+def test_a_person_who_is_known_to_git_commits_under_their_name(refreshed):
+    git("config", "user.email", "ann@example.org")
+    git("config", "user.name", "Ann")
+    commit_lock(refreshed)
+    assert git("show", "--no-patch", "--format=%an <%ae>") == "Ann <ann@example.org>"
+
+
+def test_without_git_the_lock_stays_uncommitted(refreshed):
+    shutil.rmtree(refreshed / ".git")
+    assert "not a git repository" in commit_lock(refreshed)
+
+
+def test_a_refusal_of_git_is_passed_on(refreshed):
+    (refreshed / ".git" / "index.lock").touch()
+    with pytest.raises(PublicationError, match=r"index\.lock"):
+        commit_lock(refreshed)
+
+
+def test_the_pushed_data_and_run_cache_make_a_clone_whole(refreshed):
+    push_data(refreshed)
+    for lost in (refreshed / "data", refreshed / ".dvc" / "cache"):
+        shutil.rmtree(lost)
+    assert run_dvc(refreshed, "pull", "--run-cache").returncode == 0
+    check_complete(refreshed)
+
+
+def test_a_remote_that_cannot_be_written_is_named(refreshed):
+    (refreshed / ".remote").write_text("in the way of the folder")
+    with pytest.raises(PublicationError, match=r"`dvc push` failed: .*\.remote"):
+        push_data(refreshed)
+    assert run_dvc(refreshed, "remote", "remove", "local").returncode == 0
+    with pytest.raises(PublicationError, match="no remote"):
+        push_data(refreshed)
+
+
+def test_publication_in_order_and_twice(refreshed, registered):
+    publish()
+    assert (refreshed / ".remote").is_dir()
+    assert registered == [git("rev-parse", "HEAD")], "registered after the commit"
+    publish()
+    assert (commits(), len(registered)) == (2, 2)
+
+
+@pytest.mark.parametrize("step", ["commit_lock", "push_data", "register"])
+def test_a_crash_between_two_steps_is_completed_by_the_next_run(refreshed, registered, monkeypatch, step):
+    module = sys.modules["pipeline_tasks.commands.register" if step == "register" else "pipeline_tasks.lineage.publish"]
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, step, crash)
+        publish()
+    assert registered == []
+    publish()
+    assert (commits(), len(registered)) == (2, 1)
+    assert any((refreshed / ".remote").iterdir())
+
+
+def test_an_incomplete_refresh_publishes_nothing(tiny_pipeline, registered):
+    with pytest.raises(PublicationError):
+        publish()
+    assert (commits(), registered) == (1, [])
+    assert not (tiny_pipeline / ".remote").exists()
+
+
+def test_committing_can_be_switched_off(refreshed, registered, capsys):
+    params = refreshed / "params.yaml"
+    params.write_text(params.read_text().replace("git_commit: true", "git_commit: false"))
+    publish()
+    assert (commits(), len(registered)) == (1, 1)
+    assert "switched off" in capsys.readouterr().out

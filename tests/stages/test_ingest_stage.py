@@ -1,0 +1,256 @@
+import hashlib
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_tasks.errors import DataError
+from pipeline_tasks.images.codec import decode_image, decode_mask
+from pipeline_tasks.layouts import mvtec
+from pipeline_tasks.layouts.raw import IMAGE_SUFFIXES
+from pipeline_tasks.layouts.reasons import Reason
+from pipeline_tasks.params import Ingest
+from pipeline_tasks.schema import GOOD, Sample, SetAside
+from pipeline_tasks.stages import ingest
+
+PARAMS = Ingest(base_fraction=0.334, base_max=10, max_megapixels=100)
+
+
+def rows_of(root, params=PARAMS, read_file=Path.read_bytes):
+    return list(ingest.run(params, "plate", mvtec.read(root), read_file))
+
+
+def samples_of(root, params=PARAMS):
+    return [row for row in rows_of(root, params) if isinstance(row, Sample)]
+
+
+def set_aside(root):
+    return {row.source_path: row for row in rows_of(root) if isinstance(row, SetAside)}
+
+
+def splits(root, defect):
+    return [row.split for row in samples_of(root) if row.defect == defect]
+
+
+def test_a_sample_is_the_file_in_canonical_form(product_folder):
+    product_folder.good(1).defect("pit", 1)
+    pit, good = samples_of(product_folder.root)
+    data = (product_folder.root / "test/pit/000.png").read_bytes()
+    pixels = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    assert np.array_equal(decode_image(pit.image), pixels)
+    assert np.argwhere(decode_mask(pit.mask)).min(axis=0).tolist() == [8, 10]
+    assert (pit.product, pit.defect, pit.split, pit.source_path) == ("plate", "pit", "base", "test/pit/000.png")
+    assert (pit.width, pit.height, pit.source_bytes) == (32, 24, len(data))
+    assert pit.sha256 == hashlib.sha256(data).hexdigest()
+    assert (pit.mask_area_px, pit.mask_area_fraction) == (40, 40 / 768)
+    assert (good.defect, good.mask, good.mask_area_px, good.derived_from) == (GOOD, None, 0, None)
+
+
+@pytest.mark.parametrize(("count", "base"), [(1, 1), (2, 1), (3, 1), (6, 2), (21, 7), (29, 9), (45, 10)])
+def test_the_lowest_third_is_base_but_no_more_than_the_cap_and_at_least_one(product_folder, count, base):
+    product_folder.good(1).defect("pit", count)
+    assert splits(product_folder.root, "pit") == ["base"] * base + ["test"] * (count - base)
+    names = [row.source_path for row in samples_of(product_folder.root) if row.defect == "pit"]
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize(("fraction", "cap", "base"), [(0.5, 30, 5), (0.3, 30, 3), (0.999, 30, 9), (0.5, 2, 2)])
+def test_the_split_follows_its_parameters(product_folder, fraction, cap, base):
+    product_folder.good(1).defect("pit", 10)
+    params = Ingest(base_fraction=fraction, base_max=cap, max_megapixels=100)
+    assert sum(row.split == "base" and row.defect == "pit" for row in samples_of(product_folder.root, params)) == base
+
+
+def test_normal_images_are_split_by_their_folder(product_folder):
+    product_folder.good(2).good(3, "test").defect("pit", 1)
+    assert splits(product_folder.root, GOOD) == ["base"] * 2 + ["test"] * 3
+
+
+def test_set_aside_files_do_not_count_in_the_split(product_folder):
+    product_folder.good(1).defect("pit", 6)
+    product_folder.image("test/pit/0000.png")
+    assert splits(product_folder.root, "pit") == ["base"] * 2 + ["test"] * 4
+
+
+def test_rows_come_grouped_by_split_and_defect(product_folder):
+    product_folder.good(1).good(1, "test").defect("pit", 3).defect("scratch", 3)
+    keys = [(row.split, row.defect) for row in samples_of(product_folder.root)]
+    groups = [key for index, key in enumerate(keys) if index == 0 or keys[index - 1] != key]
+    assert len(groups) == len(set(groups)) == 6
+
+
+def test_the_same_folder_gives_the_same_rows(product_folder):
+    product_folder.defect("pit", 3).file("test/pit/bad.png", b"text")
+    product_folder.mask("ground_truth/pit/bad_mask.png")
+    assert rows_of(product_folder.root) == rows_of(product_folder.root)
+
+
+def test_each_bad_file_is_set_aside_with_its_reason_and_a_remedy(product_folder):
+    good, pit = product_folder.good(2).root / "train/good/000.png", product_folder.defect("pit", 12).root / "test/pit"
+    masks = product_folder.root / "ground_truth/pit"
+    (pit / "000.png").write_text("a text file")
+    (pit / "001.png").write_bytes((pit / "001.png").read_bytes()[:-200])
+    product_folder.mask("ground_truth/pit/002_mask.png", (9, 9))
+    product_folder.mask("ground_truth/pit/003_mask.png", empty=True)
+    (masks / "004_mask.png").write_bytes(b"GIF89a")
+    (masks / "005_mask.png").unlink()
+    (pit / "006.png").write_bytes((pit / "007.png").read_bytes())
+    (pit / "008.png").write_bytes(good.read_bytes())
+    (pit / "009.png").unlink()
+    (pit / "010.png").unlink()
+    (pit / "010.png").symlink_to("nothing.png")
+    expected = {
+        "test/pit/000.png": (Reason.UNREADABLE_IMAGE, "no PNG, JPEG, BMP or TIFF; export the image again"),
+        "test/pit/001.png": (Reason.UNREADABLE_IMAGE, "damaged: image file is truncated"),
+        "test/pit/002.png": (
+            Reason.SIZE_MISMATCH,
+            "image 32 x 24 px, mask 9 x 9 px; draw the mask at the image's",
+        ),
+        "test/pit/003.png": (Reason.EMPTY_MASK, "mark the defect in white in the mask, or move the image to good"),
+        "test/pit/004.png": (Reason.UNREADABLE_MASK, "no PNG, JPEG, BMP or TIFF; export the mask again"),
+        "test/pit/005.png": (Reason.NO_MASK, "add ground_truth/<defect>/<name>_mask.png"),
+        "test/pit/007.png": (Reason.DUPLICATE, "the same bytes as test/pit/006.png; delete one of the two"),
+        "train/good/000.png": (Reason.DUPLICATE, "the same bytes as test/pit/008.png"),
+        "ground_truth/pit/009_mask.png": (Reason.NO_IMAGE, "add the image or delete the mask"),
+        "test/pit/010.png": (Reason.UNREADABLE_IMAGE, "No such file or directory"),
+    }
+    found = set_aside(product_folder.root)
+    assert {path: row.reason for path, row in found.items()} == {path: reason for path, (reason, _) in expected.items()}
+    for path, (_, detail) in expected.items():
+        assert detail in found[path].detail
+        assert str(product_folder.root) not in found[path].detail
+    assert splits(product_folder.root, "pit") == ["base", "test", "test"]
+
+
+def test_a_file_that_cannot_be_opened_is_set_aside(product_folder):
+    product_folder.good(1).defect("pit", 3)
+
+    def read_file(path):
+        if path.name in ("001.png", "002_mask.png"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return path.read_bytes()
+
+    rows = [row for row in rows_of(product_folder.root, read_file=read_file) if isinstance(row, SetAside)]
+    assert [(row.source_path, row.reason, row.detail) for row in rows] == [
+        ("test/pit/001.png", Reason.UNREADABLE_IMAGE, "Permission denied; export the image again"),
+        ("test/pit/002.png", Reason.UNREADABLE_MASK, "Permission denied; export the mask again"),
+    ]
+
+
+def test_a_copy_of_an_unusable_file_is_not_its_duplicate(product_folder):
+    product_folder.good(1).defect("pit", 2).mask("ground_truth/pit/000_mask.png", empty=True)
+    (product_folder.root / "test/pit/001.png").write_bytes((product_folder.root / "test/pit/000.png").read_bytes())
+    assert {path: row.reason for path, row in set_aside(product_folder.root).items()} == {
+        "test/pit/000.png": Reason.EMPTY_MASK
+    }
+
+
+def test_an_image_over_the_limit_is_set_aside(product_folder):
+    product_folder.good(1).defect("pit", 1).image("test/pit/000.png", (200, 300))
+    product_folder.defect("scratch", 1)
+    rows = rows_of(product_folder.root, Ingest(base_fraction=0.3, base_max=1, max_megapixels=0.05))
+    assert [row.reason for row in rows if isinstance(row, SetAside)] == [Reason.UNREADABLE_IMAGE]
+
+
+def test_without_normal_images_counterparts_of_the_base_defects_stand_in(product_folder):
+    product_folder.defect("pit", 6).defect("scratch", 3)
+    samples = samples_of(product_folder.root)
+    parents = {row.source_path: row for row in samples if row.defect != GOOD}
+    made = [row for row in samples if row.defect == GOOD]
+    assert [row.derived_from for row in made] == ["test/pit/000.png", "test/pit/001.png", "test/scratch/000.png"]
+    for row in made:
+        parent = parents[row.derived_from]
+        assert parent.split == row.split == "base"
+        assert row.source_path == f"{row.derived_from}#defect_free"
+        assert (row.mask, row.mask_area_px, row.mask_area_fraction, row.source_bytes) == (None, 0, 0.0, 0)
+        assert row.sha256 == hashlib.sha256(decode_image(row.image).tobytes()).hexdigest() != parent.sha256
+        changed = (decode_image(row.image) != decode_image(parent.image)).any(axis=2)
+        assert changed[decode_mask(parent.mask)].mean() > 0.5
+
+
+def test_counterparts_are_made_where_all_normal_images_are_held_out(product_folder):
+    product_folder.good(2, "test").defect("pit", 1)
+    good = [row for row in samples_of(product_folder.root) if row.defect == GOOD]
+    assert Counter((row.split, row.derived_from is None) for row in good) == {("test", True): 2, ("base", False): 1}
+
+
+def test_no_counterpart_is_made_where_there_is_a_normal_image(product_folder):
+    product_folder.good(1).defect("pit", 3)
+    assert not [row for row in samples_of(product_folder.root) if row.derived_from]
+
+
+def test_when_nothing_is_left_the_error_counts_the_reasons(product_folder):
+    product_folder.good(2).defect("pit", 3)
+    for index in range(2):
+        product_folder.mask(f"ground_truth/pit/00{index}_mask.png", empty=True)
+    (product_folder.root / "test/pit/002.png").write_text("text")
+    rows = []
+    with pytest.raises(DataError) as caught:
+        rows.extend(ingest.run(PARAMS, "plate", mvtec.read(product_folder.root), Path.read_bytes))
+    assert "product 'plate': no usable defect image, set aside: 2 x empty mask, 1 x unreadable image" in str(
+        caught.value
+    )
+
+
+def test_a_product_without_a_file_is_refused():
+    with pytest.raises(DataError, match="product 'plate': no usable defect image, set aside: no file at all"):
+        list(ingest.run(PARAMS, "plate", [], Path.read_bytes))
+
+
+BAD = ["text", "truncated", "size", "empty", "no mask", "only mask", "not an image", "nested", "copy", "link", "top"]
+
+
+def add_bad_file(folder, kind, number):
+    """Add one unusable file, or pair of files, under a name of its own."""
+    name, mask = f"test/pit/bad{number}.png", f"ground_truth/pit/bad{number}_mask.png"
+    if kind in ("text", "truncated", "size", "empty"):
+        folder.image(name)
+        folder.mask(mask, (5, 5) if kind == "size" else (24, 32), empty=kind == "empty")
+    match kind:
+        case "text":
+            folder.file(name, b"text %d" % number)
+        case "truncated":
+            folder.file(name, (folder.root / name).read_bytes()[: 80 + number])
+        case "no mask":
+            folder.image(name)
+        case "only mask":
+            folder.mask(mask)
+        case "not an image":
+            folder.file(f"train/good/bad{number}.txt", b"notes")
+        case "nested":
+            folder.image(f"test/pit/deep{number}/x.png")
+        case "copy":
+            folder.file(f"train/good/zz{number}.png", (folder.root / "test/pit/000.png").read_bytes())
+        case "link":
+            (folder.root / name).symlink_to("/etc/hostname")
+        case "top":
+            folder.image(f"test/bad{number}.png")
+
+
+def accounted(root, rows):
+    """Return the files that a row stands for: itself, or a sample's mask."""
+    paths = {row.source_path for row in rows}
+    used = {item.source_path: item.mask for item in mvtec.read(root) if hasattr(item, "mask")}
+    return paths | {mask.relative_to(root).as_posix() for path, mask in used.items() if mask and path in paths}
+
+
+@settings(max_examples=60, deadline=None)
+@given(bad=st.lists(st.sampled_from(BAD), max_size=6), defects=st.integers(1, 7), normals=st.integers(0, 3))
+def test_every_file_is_accounted_for_and_bad_ones_change_no_other_row(bad, defects, normals, folder_class):
+    with TemporaryDirectory() as place:
+        folder = folder_class(Path(place) / "plate").good(normals).defect("pit", defects)
+        before = rows_of(folder.root)
+        for number, kind in enumerate(bad):
+            add_bad_file(folder, kind, number)
+        after = rows_of(folder.root)
+        assert [row for row in after if isinstance(row, Sample)] == before
+        assert sum(isinstance(row, SetAside) for row in after) == len(bad)
+        files = {file.relative_to(folder.root).as_posix() for file in folder.root.rglob("*") if file.is_file()}
+        assert accounted(folder.root, after) == files | {row.source_path for row in before if row.derived_from}
+        assert all(row.detail for row in after if isinstance(row, SetAside))
+        assert all(Path(row.source_path).suffix in IMAGE_SUFFIXES for row in before if not row.derived_from)

@@ -1,0 +1,75 @@
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.params import load_params
+from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
+from pipeline_tasks.schema import Pair, Sample
+from pipeline_tasks.stages import register as stage
+
+ROOT = Path(__file__).parents[2]
+HEAD = Head("v", datetime(2030, 1, 1, tzinfo=UTC), "", False, "run", None)
+
+
+def product(name="plate", evaluation=None, expectations=(), defects=()):
+    counts = {"asked_per_defect": 5, "pairs": {"pit": 4}, "base": {}, "test": {}}
+    gate = {"counts": counts, "expectations": list(expectations), "verdict": "passed"}
+    return ProductContents(name, gate, evaluation or {}, {}, [], defects, "docs")
+
+
+@pytest.fixture
+def example():
+    image = encode_image(np.full((48, 48, 3), 120, np.uint8))
+    mask = encode_mask(np.pad(np.ones((6, 6), bool), 21))
+    normal = Sample("plate", "good", "base", "good/0.png", "a" * 64, 9, 48, 48, 0, 0.0, None, image, None)
+    texts = dict.fromkeys((f.name for f in fields(Pair)), "text")
+    return Example(Pair(**texts | {"image": image, "mask": mask, "change_inside": 9.0}), normal)
+
+
+def test_every_parameter_is_listed_under_its_dotted_key():
+    params = load_params(ROOT / "params.yaml")
+    flat = stage.flat_params(params)
+    assert flat["validate.area_slack"] == str(params.validate_.area_slack)
+    assert flat["evaluate.seeds"] == str(params.evaluate.seeds)
+    sections = params.model_dump(by_alias=True)
+    assert len(flat) == sum(len(values) for values in sections.values())
+
+
+def test_metrics_hold_scores_overall_and_by_defect_counts_and_failures():
+    score = {"mean": 0.5, "std": 0.1, "values": [0.4, 0.6]}
+    arms = {
+        "real_only": {
+            "seeds": [0, 1],
+            "pixel_ap": score,
+            "image_auroc": None,
+            "per_defect": {"pit": {"pixel_ap": score}},
+        }
+    }
+    found = stage.metrics([product(evaluation={"arms": arms}, expectations=[{"success": False}, {"success": True}])])
+    assert found == {
+        "plate/real_only/pixel_ap_mean": 0.5,
+        "plate/real_only/pixel_ap_std": 0.1,
+        "plate/real_only/pit/pixel_ap_mean": 0.5,
+        "plate/real_only/pit/pixel_ap_std": 0.1,
+        "plate/pairs/pit": 4.0,
+        "plate/gate/failed_expectations": 1.0,
+    }
+
+
+def test_products_do_not_overwrite_each_others_metrics():
+    assert {"plate/pairs/pit", "tile/pairs/pit"} <= set(stage.metrics([product(), product("tile")]))
+
+
+@pytest.mark.parametrize("pairs", [0, 2])
+def test_a_defect_with_pairs_gets_a_contact_sheet(pairs, example):
+    defect = DefectContents("pit", lambda: [example] * pairs, list)
+    files = dict(stage.run(HEAD, [product(defects=[defect])]))
+    assert set(files) == {"report.html"} | ({"samples/plate-pit.jpg"} if pairs else set())
+    if pairs:
+        sheet = cv2.imdecode(np.frombuffer(files["samples/plate-pit.jpg"], np.uint8), cv2.IMREAD_COLOR)
+        assert sheet.shape[1] == 2 * sheet.shape[0]

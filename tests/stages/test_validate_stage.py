@@ -1,0 +1,251 @@
+import json
+from dataclasses import astuple
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline_tasks.commands.validate import validate
+from pipeline_tasks.errors import DataError, ValidationFailed
+from pipeline_tasks.params import load_params
+from pipeline_tasks.quality.rules import Expected, rules
+from pipeline_tasks.quality.suite import check
+from pipeline_tasks.schema import GOOD, Pair, Sample
+from pipeline_tasks.stages import validate as stage
+from pipeline_tasks.storage import write_rows
+
+ROOT = Path(__file__).parents[2]
+PARAMS = load_params(ROOT / "params.yaml").validate_
+DEFECTS = ["pit", "scratch"]
+ASKED = 6
+
+
+def sample(defect, index, split):
+    path = f"{split}/{defect}/{index}.png"
+    area = 0 if defect == GOOD else 40 + index
+    size = {"source_bytes": 9, "width": 64, "height": 64, "mask_area_px": area, "mask_area_fraction": area / 4096}
+    digest = path.encode().hex()[:64].rjust(64, "0")
+    pixels = {"derived_from": None, "image": b"", "mask": None if defect == GOOD else b""}
+    return Sample(product="plate", defect=defect, split=split, source_path=path, sha256=digest, **size, **pixels)
+
+
+def samples(split):
+    return [sample(defect, i, split) for defect in [GOOD, *DEFECTS] for i in range(4)]
+
+
+def pair(defect, index):
+    normal = sample(GOOD, index % 4, "base")
+    return Pair(
+        pair_id=f"plate/{defect}/{index:06d}",
+        pair_index=index,
+        product="plate",
+        defect=defect,
+        seed=1000 + index,
+        backend="inpainting",
+        backend_digest="a" * 64,
+        prompt=f"{defect} plate",
+        normal_path=normal.source_path,
+        normal_sha256=normal.sha256,
+        normal_derived=False,
+        mask_kind="transformed",
+        parent_a=f"base/{defect}/{index % 4}.png",
+        parent_b=f"base/{defect}/{index % 4}.png",
+        alpha=0.0,
+        warp=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        width=64,
+        height=64,
+        mask_area_px=41,
+        mask_area_fraction=0.01,
+        change_inside=12.5,
+        change_outside_max=0,
+        image_sha256=f"{defect}{index}".encode().hex().rjust(64, "0"),
+        image=b"",
+        mask=b"",
+    )
+
+
+def frame(rows, row):
+    return pd.DataFrame([astuple(r) for r in rows], columns=list(row.__slots__)).drop(columns=["image", "mask"])
+
+
+@pytest.fixture
+def pairs():
+    return frame([pair(defect, i) for defect in DEFECTS for i in range(ASKED)], Pair)
+
+
+@pytest.fixture
+def expected():
+    return Expected("plate", DEFECTS, frame(samples("base"), Sample), frame(samples("test"), Sample), ASKED)
+
+
+def refusals(gate):
+    return {outcome.rule.key for outcome in gate.refusals}
+
+
+def test_sound_pairs_pass(expected, pairs):
+    gate = stage.run(PARAMS, expected, pairs)
+    assert gate.result["verdict"] == "passed"
+    assert not gate.warnings
+    assert gate.result["counts"] == {
+        "asked_per_defect": ASKED,
+        "pairs": {"pit": 6, "scratch": 6},
+        "base": {GOOD: 4, "pit": 4, "scratch": 4},
+        "test": {GOOD: 4, "pit": 4, "scratch": 4},
+    }
+
+
+def change(column, value):
+    """Break one value of the first pair."""
+
+    def apply(pairs):
+        pairs[column] = pairs[column].astype(object)
+        pairs.loc[0, column] = value
+        return pairs
+
+    return apply
+
+
+TEST_NORMAL = sample(GOOD, 0, "test")
+BROKEN = {
+    "product": (change("product", "other"), {"known/product/*"}),
+    "defect": (change("defect", "other"), {"known/defect/*"}),
+    "null": (change("prompt", None), {"present/prompt/*"}),
+    "one more column": (lambda p: p.assign(extra=1), {"columns/*/*"}),
+    "pair_id twice": (change("pair_id", "plate/pit/000001"), {"unique/pair_id/*"}),
+    "image twice": (change("image_sha256", b"pit1".hex().rjust(64, "0")), {"unique/image_sha256/*"}),
+    "seed twice": (change("seed", 1001), {"unique_seed/*/*"}),
+    "empty mask": (
+        change("mask_area_px", 0),
+        {"mask_not_empty/mask_area_px/*", "mask_area_as_seen/mask_area_px/pit"},
+    ),
+    "mask too large": (change("mask_area_px", 173), {"mask_area_as_seen/mask_area_px/pit"}),
+    "mask too small": (change("mask_area_px", 9), {"mask_area_as_seen/mask_area_px/pit"}),
+    "part changed": (change("change_outside_max", 1), {"untouched_outside/change_outside_max/*"}),
+    "defect invisible": (change("change_inside", 1.9), {"defect_visible/change_inside/pit"}),
+    "unknown normal": (change("normal_path", "x.png"), {"base_only/normal_path/*"}),
+    "normal of test": (
+        change("normal_path", TEST_NORMAL.source_path),
+        {"base_only/normal_path/*", "never_test/normal_path/*"},
+    ),
+    "copied normal": (change("normal_sha256", TEST_NORMAL.sha256), {"never_test/normal_sha256/*"}),
+    "parent_a of test": (change("parent_a", "test/pit/0.png"), {"base_only/parent_a/pit", "never_test/parent_a/*"}),
+    "parent_b of test": (change("parent_b", "test/pit/0.png"), {"base_only/parent_b/pit", "never_test/parent_b/*"}),
+    "parent of another defect": (change("parent_a", "base/scratch/0.png"), {"base_only/parent_a/pit"}),
+    "no model digest": (change("backend_digest", "none"), {"complete/backend_digest/*"}),
+    "no backend": (change("backend", " "), {"complete/backend/*"}),
+    "no prompt": (change("prompt", ""), {"complete/prompt/*"}),
+    "no mask kind": (change("mask_kind", ""), {"complete/mask_kind/*"}),
+    "cut normal digest": (change("normal_sha256", "b" * 63), {"complete/normal_sha256/*"}),
+    "cut image digest": (change("image_sha256", "b" * 63), {"complete/image_sha256/*"}),
+    "alpha beyond the parents": (change("alpha", 1.5), {"between_parents/alpha/*"}),
+    "one normal only": (lambda p: p.assign(normal_path="base/good/0.png"), {"distinct_normals/normal_path/*"}),
+    "a defect without pairs": (lambda p: p[p.defect == "pit"], {"defect_has_pairs/defect/scratch"}),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_each_fault_trips_its_own_expectation(expected, pairs, fault):
+    apply, tripped = BROKEN[fault]
+    columns = {key.split("/")[1].replace("*", "pair_id") for key in tripped}
+    # All rules take half a second; those on the touched columns and on the whole table show the same.
+    asked = [r for r in rules(PARAMS, expected, len(pairs)) if r.column in {None, *columns}]
+    outcomes, _ = check("Pairs of plate", asked, apply(pairs))
+    assert {o.rule.key for o in outcomes if not o.success and o.rule.severity == "critical"} == tripped
+
+
+def test_a_missing_column_fails_the_gate(expected, pairs):
+    gate = stage.run(PARAMS, expected, pairs.drop(columns="alpha"))
+    assert {"columns/*/*", "present/alpha/*"} <= refusals(gate)
+
+
+def test_no_pairs_at_all_fail_the_gate(expected, pairs):
+    gate = stage.run(PARAMS, expected, pairs[:0])
+    nothing_for = {f"defect_has_pairs/defect/{defect}" for defect in DEFECTS}
+    assert refusals(gate) == {"has_pairs/*/*", *nothing_for}
+
+
+def test_a_few_invisible_defects_are_tolerated(expected, pairs):
+    many = pd.concat([pairs[pairs.defect == "scratch"]] + [pairs[pairs.defect == "pit"]] * 2, ignore_index=True)
+    many.loc[many.index[-1], "change_inside"] = 0.0
+    assert "defect_visible/change_inside/pit" not in refusals(stage.run(PARAMS, expected, many))
+
+
+def test_too_few_pairs_are_a_warning(expected, pairs):
+    gate = stage.run(PARAMS, expected, pairs.drop(index=0))
+    assert gate.result["verdict"] == "passed"
+    assert [o.rule.key for o in gate.warnings] == ["enough_pairs/pair_id/pit"]
+    assert gate.warnings[0].observed == "5"
+
+
+def test_a_defect_that_could_not_be_learned_is_a_warning(expected, pairs):
+    unlearnable = Expected("plate", [*DEFECTS, "stain"], expected.base, expected.test, ASKED)
+    gate = stage.run(PARAMS, unlearnable, pairs)
+    assert gate.result["verdict"] == "passed"
+    assert "defect_has_pairs/defect/stain" in {o.rule.key for o in gate.warnings}
+
+
+def test_a_single_normal_is_enough_where_there_is_only_one(expected, pairs):
+    base = expected.base[(expected.base.defect != GOOD) | (expected.base.source_path == "base/good/0.png")]
+    normal = sample(GOOD, 0, "base")
+    single = pairs.assign(normal_path=normal.source_path, normal_sha256=normal.sha256)
+    gate = stage.run(PARAMS, Expected("plate", DEFECTS, base, expected.test, ASKED), single)
+    assert gate.result["verdict"] == "passed"
+
+
+def test_the_result_is_deterministic_json(expected, pairs):
+    pairs.loc[0, "change_outside_max"] = 3
+    first, second = (stage.run(PARAMS, expected, pairs) for _ in range(2))
+    assert json.dumps(first.result) == json.dumps(second.result)
+    assert first.docs == second.docs
+    entry = next(e for e in first.result["expectations"] if not e["success"])
+    assert entry == {
+        "name": "untouched_outside",
+        "sentence": "Outside the dilated mask every pair equals its normal image",
+        "column": "change_outside_max",
+        "defect": None,
+        "severity": "critical",
+        "success": False,
+        "observed": "1 of 12 rows deviate (8.3%): plate/pit/000000 (3)",
+        "threshold": "0 grey levels",
+    }
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["masks"]["pairs_per_defect"] = ASKED
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    for split in ("base", "test"):
+        for defect in [GOOD, *DEFECTS]:
+            write_rows(Path(split, f"{defect}.parquet"), [sample(defect, i, split) for i in range(4)], Sample)
+    for defect in DEFECTS:
+        for shard in range(2):
+            rows = [pair(defect, i) for i in range(shard * 3, shard * 3 + 3)]
+            write_rows(Path("pairs", defect, f"{shard:05d}.parquet"), rows, Pair)
+    return tmp_path
+
+
+def call():
+    validate("plate", Path("base"), Path("test"), Path("pairs"), Path("out/result.json"), Path("out/docs"))
+
+
+def test_the_command_writes_result_and_docs(workspace, capsys):
+    call()
+    assert json.loads(Path("out/result.json").read_text())["verdict"] == "passed"
+    assert "Pairs of plate" in Path("out/docs/index.html").read_text()
+    assert "gate passed" in capsys.readouterr().out
+
+
+def test_a_failed_gate_leaves_its_reasons_behind(workspace):
+    write_rows(Path("pairs/pit/00001.parquet"), [pair("scratch", 0)], Pair)
+    with pytest.raises(ValidationFailed, match=r"No two pairs have the same image.*scratch/000000.*out/docs/index"):
+        call()
+    assert json.loads(Path("out/result.json").read_text())["verdict"] == "failed"
+    assert "These stop the refresh" in Path("out/docs/index.html").read_text()
+
+
+def test_missing_samples_are_named(workspace):
+    with pytest.raises(DataError, match="nowhere: no samples"):
+        validate("plate", Path("nowhere"), Path("test"), Path("pairs"), Path("r.json"), Path("docs"))

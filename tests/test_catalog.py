@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_tasks.catalog import Catalog, check_name, load_catalog, slug
+from pipeline_tasks.errors import ConfigError
+
+GIVEN = """\
+products:
+  plate: {path: data/raw/plate, layout: mvtec}
+  tile: {path: ../tiles, layout: mvtec}
+defects:
+  plate-pit: {product: plate, defect: pit}
+  tile-crack: {product: tile, defect: crack}
+  plate-scratch: {product: plate, defect: scratch}
+"""
+
+
+def complaint(tmp_path: Path, old: str, new: str) -> str:
+    path = tmp_path / "catalog.yaml"
+    assert old in GIVEN
+    path.write_text(GIVEN.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        load_catalog(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+def test_a_catalog_comes_back_as_it_was_written(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(GIVEN)
+    catalog = load_catalog(path)
+    assert catalog.defects_of("plate") == ["pit", "scratch"]
+    assert catalog.defects_of("tile") == ["crack"]
+    path.write_text(catalog.to_yaml())
+    assert load_catalog(path) == catalog
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    products = {"12e5": {"path": "p", "layout": "mvtec"}}
+    catalog = Catalog.model_validate(
+        {"products": products, "defects": {"12e5-007": {"product": "12e5", "defect": "007"}}}
+    )
+    path.write_text(catalog.to_yaml())
+    assert load_catalog(path) == catalog
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "a b", "ü", "a\n", "x" * 65, "a-b", "$HOME"])
+def test_what_cannot_be_a_file_name_everywhere_is_no_name(tmp_path, name):
+    with pytest.raises(ValueError, match="is no name: use 1 to 64 letters"):
+        check_name(name)
+
+
+def test_a_product_name_that_leads_elsewhere_is_refused(tmp_path):
+    message = complaint(tmp_path, "  plate: {path", "  ../x: {path")
+    assert "products.../x: '../x' is no name: use 1 to 64 letters (a-z, A-Z), digits and underscores" in message
+    assert "defects.plate-pit.defect: '../pit'" in complaint(tmp_path, "defect: pit", "defect: ../pit")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("plate-pit:", "plate_pit:", "defects: key 'plate_pit' should read 'plate-pit'"),
+        ("tile: {path", "tiles: {path", "names product 'tile', which is not among the products"),
+        ("defect: pit", "defect: good", "defects.plate-pit.defect: 'good' means normal images"),
+        (", layout: mvtec", "", "products.plate.layout: missing, add it"),
+        ("layout: mvtec", "layout: mvtec, color: red", "products.plate.color: unknown key"),
+        ("path: data/raw/plate", "path: ''", "products.plate.path: "),
+        ("path: data/raw/plate", "path: 5", "products.plate.path: Input should be a valid string, found 5"),
+        ("path: data/raw/plate", "path: 'a\"; rm -rf b'", "holds a character that a shell would interpret"),
+        ("path: data/raw/plate", "path: $HOME", "holds a character that a shell would interpret"),
+        (GIVEN, "products: {}\ndefects: {}\n", "products: "),
+        (GIVEN, "", "the file: should hold keys with values, found None"),
+        (GIVEN, "products: [", "not YAML: "),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_reason(tmp_path, old, new, expected):
+    assert expected in complaint(tmp_path, old, new)
+
+
+def test_a_missing_catalog_says_how_to_write_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"catalog\.yaml: missing; write it with `defectline catalog FOLDER`"):
+        load_catalog(tmp_path / "catalog.yaml")
+
+
+@given(st.text(max_size=80))
+def test_a_slug_is_a_name_or_an_error(text):
+    try:
+        name = slug(text)
+    except ConfigError as error:
+        assert "rename the folder" in str(error)
+    else:
+        assert check_name(name) == slug(name) == name
+
+
+def test_a_slug_keeps_what_it_can():
+    assert slug("MT_Blowhole") == "MT_Blowhole"
+    assert slug(" surface (top) #2 ") == "surface_top_2"

@@ -1,0 +1,9 @@
+import inspect
+
+from pipeline_tasks import errors
+
+
+def test_every_error_is_expected_by_the_command_line_and_says_when_it_is_raised():
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    assert len(classes) > 5
+    assert all(issubclass(kind, errors.DefectlineError) and kind.__doc__ for kind in classes)

@@ -1,0 +1,41 @@
+import pytest
+
+from pipeline_tasks.errors import DataError
+from pipeline_tasks.manifest import read_manifest, read_selected
+from pipeline_tasks.schema import Sample
+from pipeline_tasks.storage import ROWS_PER_GROUP, write_rows
+
+
+def sample(index):
+    return Sample("plate", "pit", "base", f"{index}.png", "a" * 64, 1, 2, 2, 1, 0.25, None, b"image", b"mask")
+
+
+@pytest.fixture
+def files(tmp_path):
+    sizes = {"a": range(ROWS_PER_GROUP + 3), "b": range(100, 104), "c": range(0)}
+    for name, indices in sizes.items():
+        write_rows(tmp_path / f"{name}.parquet", map(sample, indices), Sample)
+    return [tmp_path / f"{name}.parquet" for name in sizes]
+
+
+def test_a_manifest_has_every_row_in_order_and_no_pixels(files):
+    table = read_manifest(files, Sample)
+    expected = [*range(ROWS_PER_GROUP + 3), *range(100, 104)]
+    assert table["source_path"].to_pylist() == [f"{i}.png" for i in expected]
+    assert not {"image", "mask"} & set(table.column_names)
+
+
+def test_no_files_give_an_empty_manifest_with_its_columns():
+    table = read_manifest([], Sample)
+    assert (table.num_rows, "mask_area_px" in table.column_names) == (0, True)
+
+
+def test_selected_rows_are_whole(files):
+    wanted = {"1.png", f"{ROWS_PER_GROUP + 1}.png", "103.png", "nowhere.png"}
+    rows = list(read_selected(files, Sample, "source_path", wanted))
+    assert rows == [sample(1), sample(ROWS_PER_GROUP + 1), sample(103)]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.parquet: missing"):
+        read_manifest([tmp_path / "gone.parquet"], Sample)

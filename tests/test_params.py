@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.params import Params, load_params, read_yaml, to_yaml
+
+REPOSITORY = Path(__file__).parents[1]
+SHIPPED = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+
+
+def written(tmp_path: Path, **changes: object) -> Path:
+    """Write the shipped parameters with changes such as train__steps=0; ... removes a key."""
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        place, key = (values.setdefault(section, {}), key) if key else (values, section)
+        if value is ...:
+            del place[key]
+        else:
+            place[key] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_params(path)
+    return str(caught.value)
+
+
+def test_the_shipped_file_is_read_whole():
+    params = load_params(REPOSITORY / "params.yaml")
+    assert params.model_dump(by_alias=True) == SHIPPED
+
+
+def test_no_key_has_a_second_value_in_the_code():
+    for section in Params.model_fields.values():
+        assert section.is_required()
+        assert all(field.is_required() for field in section.annotation.model_fields.values())
+
+
+def test_params_cannot_change():
+    params = load_params(REPOSITORY / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.run.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train__stepps": 5}, "train.stepps: unknown key"),
+        ({"trane": {}}, "trane: unknown key"),
+        ({"train__steps": ...}, "train.steps: missing, add it"),
+        ({"generate": ...}, "generate: missing, add it"),
+        ({"train__steps": "many"}, "train.steps: Input should be a valid integer, found 'many'"),
+        ({"train__steps": 10.5}, "train.steps: Input should be a valid integer, found 10.5"),
+        ({"train__steps": True}, "train.steps: Input should be a valid integer, found True"),
+        ({"train__steps": 0}, "train.steps: Input should be greater than 0, found 0"),
+        ({"train__channels": [32, 60]}, "train.channels.1: Input should be a multiple of 8, found 60"),
+        ({"train__learning_rate": float("nan")}, "train.learning_rate: Input should be a finite number"),
+        ({"train__learning_rate": float("inf")}, "train.learning_rate: Input should be a finite number"),
+        ({"train__window_px": 40}, "train.window_px: Input should be a multiple of 16"),
+        ({"train__device": "tpu"}, "train.device: Input should be 'auto', 'cpu' or 'cuda', found 'tpu'"),
+        ({"masks__flip": "yes"}, "masks.flip: Input should be a valid boolean, found 'yes'"),
+        ({"masks__scale_min": 2.0}, "masks: scale_min (2.0) must not exceed scale_max (1.25)"),
+        ({"generate__feather_px": 9}, "generate: feather_px (9) must not exceed dilation_px (3)"),
+        ({"ingest__base_max": 31}, "ingest.base_max: Input should be less than or equal to 30"),
+        ({"ingest__base_fraction": None}, "ingest.base_fraction: Input should be a valid number, found None"),
+        ({"prompts__template": "a {product}"}, "prompts.template: "),
+        ({"evaluate__seeds": 0}, "evaluate.seeds: Input should be a valid list, found 0"),
+        ({"masks": 3}, "masks: should hold keys with values, found 3"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_reason(tmp_path, changes, expected):
+    path = written(tmp_path, **changes)
+    message = complaint(path)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path):
+    message = complaint(written(tmp_path, train__steps=-1, run__seed="zero", validate__min_pair=1))
+    for key in ("train.steps", "run.seed", "validate.min_pair"):
+        assert f"{key}: " in message
+
+
+def test_a_whole_number_is_a_number(tmp_path):
+    assert load_params(written(tmp_path, train__learning_rate=1)).train.learning_rate == 1.0
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.e-3", "0.001", "1.0e-3"])
+def test_numbers_are_read_as_dvc_reads_them(tmp_path, text):
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace("learning_rate: 0.002", f"learning_rate: {text}"))
+    assert load_params(path).train.learning_rate == 0.001
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    message = complaint(tmp_path / "params.yaml")
+    assert message == f"{tmp_path / 'params.yaml'}: missing; run defectline in the folder that holds params.yaml"
+
+
+@pytest.mark.parametrize("content", [b"", b"- 1\n", b"text"])
+def test_a_file_without_sections_is_refused(tmp_path, content):
+    (tmp_path / "params.yaml").write_bytes(content)
+    assert "params.yaml: the file: should hold keys with values" in complaint(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", [b"run:\n\tseed: 0\n", b"run: {seed: 0", b"run: \xff\xfe\n"])
+def test_what_is_not_yaml_is_named_with_its_place(tmp_path, content):
+    (tmp_path / "params.yaml").write_bytes(content)
+    message = complaint(tmp_path / "params.yaml")
+    assert message.startswith(f"{tmp_path / 'params.yaml'}: not YAML: ")
+    assert "line" in message or "position" in message
+    assert "\n" not in message
+
+
+def test_text_that_looks_like_a_number_is_written_as_text(tmp_path):
+    value = {"12e5": "1e3", "a": "007", "b": 1e-3}
+    (tmp_path / "v.yaml").write_text(to_yaml(value))
+    assert read_yaml(tmp_path / "v.yaml", "") == value
+    assert '"' in to_yaml("1e3") or "'" in to_yaml("1e3")

@@ -1,0 +1,36 @@
+import pyarrow as pa
+import pytest
+
+from pipeline_tasks.schema import PIXEL_COLUMNS, MaskRow, Pair, Sample, SetAside, arrow_schema
+
+TABLES = [Sample, SetAside, MaskRow, Pair]
+
+
+@pytest.mark.parametrize("row", TABLES)
+def test_every_column_says_what_it_means(row):
+    schema = arrow_schema(row)
+    assert schema.metadata == {b"table": row.__name__.encode()}
+    assert all(len(field.metadata[b"meaning"]) > 5 for field in schema)
+
+
+def test_columns_follow_the_annotations():
+    schema = arrow_schema(Sample)
+    assert schema.names == list(Sample.__slots__)
+    assert {field.name for field in schema if field.nullable} == {"derived_from", "mask"}
+    assert schema.field("width").type == pa.int64()
+    assert schema.field("mask_area_fraction").type == pa.float64()
+    assert schema.field("image").type == schema.field("mask").type == pa.binary()
+    assert arrow_schema(MaskRow).field("warp").type == pa.list_(pa.float64())
+    assert arrow_schema(Pair).field("normal_derived").type == pa.bool_()
+
+
+@pytest.mark.parametrize("row", TABLES)
+def test_the_pixels_are_the_binary_columns(row):
+    binary = {field.name for field in arrow_schema(row) if field.type == pa.binary()}
+    assert binary == PIXEL_COLUMNS & set(arrow_schema(row).names)
+
+
+def test_a_row_cannot_change():
+    row = SetAside("plate", "a.png", "no mask", "add it")
+    with pytest.raises(AttributeError):
+        row.reason = "none"
