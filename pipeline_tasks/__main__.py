@@ -26,7 +26,7 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Run the command line; an expected error prints its message and exits with status 1, a crash with CRASHED."""
+    """Run the command line; an expected error prints its message and exits with its status, a crash with CRASHED."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:
         app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
@@ -34,7 +34,7 @@ def main() -> None:
         app()
     except DefectlineError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.status)
     except Exception:
         traceback.print_exc()
         sys.exit(CRASHED)

@@ -2,7 +2,12 @@
 
 
 class DefectlineError(Exception):
-    """Root of all expected errors: the command line prints the message and exits with status 1, without a traceback."""
+    """Root of all expected errors: the command line prints the message and exits with their status, no traceback.
+
+    Status 1 is final: the same input fails again.
+    """
+
+    status = 1
 
 
 class ConfigError(DefectlineError):
@@ -30,4 +35,6 @@ class ValidationFailed(DefectlineError):  # noqa: N818 - reads as the sentence i
 
 
 class PublicationError(DefectlineError):
-    """Committing the lock, pushing the data or registering the version failed."""
+    """Committing the lock, pushing the data or registering the version failed; a later try may succeed."""
+
+    status = 75

@@ -155,7 +155,8 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     defect = torch.tensor([model.defects.index(request.row.defect)])
     condition = condition_planes(hole_plane, mask_plane, torch.from_numpy(code)[None], defect, len(model.defects))[0]
     inside = hole_plane[0] > 0
-    return _Region(place, boxes, level, inside, condition, torch.where(inside, torch.from_numpy(noise).permute(2, 0, 1), known))
+    begun = torch.where(inside, torch.from_numpy(noise).permute(2, 0, 1), known)
+    return _Region(place, boxes, level, inside, condition, begun)
 
 
 def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:

@@ -1,8 +1,8 @@
 """Where the flow starts: noise with the product's own grain, at the level and contrast the appearance code asks for.
 
-Flow matching may start from any distribution. White noise of unit variance leaves all of the denoising to a network that
-has seen a minute of training; starting from a Gaussian matched to the data (a data-dependent coupling, Albergo et al.
-2023) leaves it the structure.
+Flow matching may start from any distribution. White noise leaves all of the denoising to a network that has seen a
+minute of training; a Gaussian matched to the data (a data-dependent coupling, Albergo et al. 2023) leaves it the
+structure.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SHADING_PX = 6.0
 
 @dataclass(frozen=True)
 class Grain:
-    """Second-order statistics of a texture: spatial kernel [K, K] of unit norm, channel mix [3, 3], standard deviation."""
+    """Second-order statistics of a texture: kernel [K, K] of unit norm, channel mix [3, 3], standard deviation."""
 
     kernel: Floats
     mix: Floats
@@ -34,7 +34,7 @@ class Grain:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Grain":
         """Return what `to_json` gave."""
-        return cls(np.float32(values["kernel"]), np.float32(values["mix"]), values["deviation"])
+        return cls(np.array(values["kernel"], np.float32), np.array(values["mix"], np.float32), values["deviation"])
 
     def noise(self, height: int, width: int, rng: np.random.Generator) -> Floats:
         """Return Gaussian noise [H, W, 3] of unit variance per channel, correlated in space and between channels."""

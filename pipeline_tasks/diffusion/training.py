@@ -98,7 +98,8 @@ def _step(
     rng = np.random.default_rng(seed)
     windows = [_draw(data, params, rng) for _ in range(params.batch_size)]
     pixels, hole, condition = (t.to(device) for t in to_tensors(windows, data.defect_count))
-    starts = [start(data.grain.noise(*w.hole.shape, rng), w.mask, w.code, data.grain.deviation) for w in windows]
+    side = params.window_px
+    starts = [start(data.grain.noise(side, side, rng), w.mask, w.code, data.grain.deviation) for w in windows]
     noise = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).to(device)
     # Logit-normal times put the effort where the path is hardest to predict (Esser et al. 2024).
     time = torch.sigmoid(torch.from_numpy(rng.standard_normal(len(windows), dtype=np.float32))).to(device)

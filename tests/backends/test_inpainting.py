@@ -11,7 +11,6 @@ from pipeline_tasks.diffusion.source import Grain
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image
 
-
 GRAIN = Grain(np.full((15, 15), 1 / 15, np.float32), np.eye(3, dtype=np.float32), 0.5)
 
 

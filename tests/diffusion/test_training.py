@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pipeline_tasks.diffusion.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
-from pipeline_tasks.diffusion.training import TrainingSet, to_tensors, train
 from pipeline_tasks.diffusion.source import Grain
+from pipeline_tasks.diffusion.training import TrainingSet, to_tensors, train
 from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window, normal_window
 from pipeline_tasks.params import Train
 
