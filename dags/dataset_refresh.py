@@ -34,6 +34,7 @@ with DAG(
         doc_md="Commit the lock, push the data to the remote, register the version.",
         execution_timeout=timedelta(hours=1),
         outlets=[DATASET],
+        retry_refusals=True,  # a remote that cannot be reached may be back in a moment
         **RETRIES,
     )
     publish.set_upstream(leaves)

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pipeline_tasks.lineage.graph import Graph, Stage
 
 REFUSED = 1
-"""Exit status of `defectline` after an error it explains: bad input, a failed gate. Trying again cannot help."""
+"""Exit status of `defectline` after an error it explains: bad input, a failed gate."""
 
 RETRIES = {
     "retries": 2,
@@ -29,16 +29,18 @@ RETRIES = {
 class DefectlineOperator(BaseOperator):
     """Runs one `defectline` command in the repository; its last line of output becomes the task's XCom.
 
-    A command that refuses, with a message, fails its task at once. One that crashes or is killed is tried again.
+    A command that crashes or is killed is tried again. One that refuses, with a message, fails its task at once, unless
+    `retry_refusals` says that what it met can pass.
     """
 
     template_fields = ("command",)
     ui_color = "#e8f1ee"
 
-    def __init__(self, *, command: str, root: Path, **kwargs: Any) -> None:
+    def __init__(self, *, command: str, root: Path, retry_refusals: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = command
         self.root = str(root)
+        self.retry_refusals = retry_refusals
 
     @cached_property
     def hook(self) -> SubprocessHook:
@@ -48,14 +50,14 @@ class DefectlineOperator(BaseOperator):
     def execute(self, context: Any) -> str:
         """Run the command and return its last line.
 
-        Raises AirflowFailException if it refused, AirflowException if it crashed.
+        Raises AirflowFailException if trying again cannot help, AirflowException if it can.
         """
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         result = self.hook.run_command(shlex.split(self.command), env={**os.environ, "PATH": path}, cwd=self.root)
-        if result.exit_code == REFUSED:
+        if result.exit_code == REFUSED and not self.retry_refusals:
             raise AirflowFailException(result.output)
         if result.exit_code != 0:
-            raise AirflowException(f"`{self.command}` crashed with status {result.exit_code}: {result.output}")
+            raise AirflowException(f"`{self.command}` ended with status {result.exit_code}: {result.output}")
         return result.output
 
     def on_kill(self) -> None:

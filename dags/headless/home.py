@@ -74,7 +74,6 @@ class Home:
         sections: dict[str, dict[str, object]] = {
             "core": {
                 "dags_folder": Path(__file__).parents[1],
-                "dags_are_paused_at_creation": False,
                 "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
                 "executor": "LocalExecutor",
                 "fernet_key": secret["fernet_key"],

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -46,11 +46,11 @@ def train_detector(
     """
     device = pick_device(params.device)
     network = build_network(params.features, derive_seed(seed, "weights")).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), params.learning_rate)
+    optimiser = torch.optim.AdamW(network.parameters(), params.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, params.steps)
     windows, rng = TrainingWindows(real, synthetic, params), np.random.default_rng(derive_seed(seed, "windows"))
     loss_of = DiceCELoss(sigmoid=True, batch=True)
-    with _deterministic():
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         for _ in range(params.steps):
             images, masks = windows.draw(rng)
             loss = loss_of(_logits(network, images, device), torch.from_numpy(masks).to(device))
@@ -68,7 +68,7 @@ def score_map(network: nn.Module, scene: Scene) -> Floats:
     pad = (0, -height % MULTIPLE_PX, 0, -width % MULTIPLE_PX)
     padded = cv2.copyMakeBorder(scene.pixels, *pad, cv2.BORDER_REPLICATE)
     image = scene.normalised(padded).transpose(2, 0, 1)[None]
-    with torch.no_grad(), _deterministic():
+    with torch.no_grad():
         logits = _logits(network, image, next(network.parameters()).device)
     return np.asarray(logits[0, 0, :height, :width].cpu().numpy(), np.float32)
 
@@ -91,13 +91,3 @@ def _logits(network: nn.Module, images: Floats, device: torch.device) -> Tensor:
     with torch.autocast(device.type, pick_dtype("auto", device)):
         logits: Tensor = network(batch)
     return logits.float()
-
-
-@contextlib.contextmanager
-def _deterministic() -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

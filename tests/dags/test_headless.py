@@ -116,5 +116,5 @@ def test_an_interrupted_refresh_leaves_no_process(project, launch):
     refresh.send_signal(signal.SIGINT)
     status, output = finish(refresh)
     assert (status, descendants(project), run_states(project)[-1]) == (130, [], "failed"), output
-    assert "validate@plate                   started" in output
+    assert "refreshing; Airflow's pages: http://127.0.0.1:" in output
     assert output.endswith("finished stages are kept\n")
