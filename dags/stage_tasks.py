@@ -86,5 +86,6 @@ def _stage_task(stage: Stage, root: Path, groups: dict[str, TaskGroup]) -> Defec
             doc_md=f"{stage.description}\n\n    {stage.command}",
             execution_timeout=timedelta(minutes=stage.timeout_minutes),
             pool="gpu" if stage.gpu else "default_pool",
+            pool_slots=stage.cpus if stage.gpu else 1,
             **RETRIES,
         )

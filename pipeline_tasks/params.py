@@ -12,6 +12,7 @@ from pipeline_tasks.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 UNetWidth = Annotated[int, Field(gt=0, multiple_of=8)]
+Threads = Annotated[PositiveInt, Field(description="CPU threads")]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -26,7 +27,6 @@ class Run(Section):
     """What every stage shares."""
 
     seed: NonNegativeInt
-    threads: Annotated[PositiveInt, Field(description="CPU threads of a stage")]
 
 
 class Ingest(Section):
@@ -50,6 +50,7 @@ class Train(Section):
     """The inpainting generator's training (METHODS section 3a)."""
 
     backend: Literal["inpainting"]
+    threads: Threads
     steps: PositiveInt
     batch_size: PositiveInt
     window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
@@ -85,6 +86,7 @@ class Masks(Section):
 class Generate(Section):
     """Pairs from masks and normal images (METHODS section 4)."""
 
+    threads: Threads
     backend: Literal["inpainting", "paste"]
     steps: Annotated[PositiveInt, Field(description="Euler steps of the flow")]
     batch_size: Annotated[PositiveInt, Field(description="windows sampled together; does not change the pairs")]
@@ -115,6 +117,7 @@ class Validate(Section):
 class Evaluate(Section):
     """A small U-Net detector per arm, equal optimiser steps (METHODS section 5, budget `equal-steps`)."""
 
+    threads: Threads
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     steps: PositiveInt
     batch_size: PositiveInt

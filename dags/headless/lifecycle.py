@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPConnection
+from pathlib import Path
 
 from dags.headless.api import Airflow, NoAnswerError
 from dags.headless.home import HeadlessError, Home
@@ -80,11 +81,17 @@ def start_airflow(home: Home, port: int, digest: str, **environment: str) -> Run
     running.airflow.quiesce()
     start("scheduler", "--skip-serve-logs")
     running.airflow.warm_up()
-    running.airflow.provide_pool("gpu", slots=1)
+    running.airflow.provide_pool("gpu", slots=_heavy_slots())
     await_condition(home, running, "DAG", lambda: running.airflow.has_parsed(digest, since))
     await_condition(home, running, "scheduler", running.airflow.schedules)
     running.airflow.pause(False)
     return running
+
+
+def _heavy_slots() -> int:
+    """Return the size of the `gpu` pool: two slots, as most stages take, for each GPU; without one, the cores."""
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return 2 * gpus or max(2, os.cpu_count() or 2)
 
 
 def start_mlflow(home: Home, running: Running, port: int) -> Running:

@@ -34,13 +34,11 @@ def evaluate(
     if read_json(validation)["verdict"] != "passed":
         raise ValidationFailed(f"{validation}: the pairs of '{product}' did not pass the quality gate; see there why")
     params = load_params()
-    torch.set_num_threads(params.run.threads)
+    torch.set_num_threads(params.evaluate.threads)
     chosen = _choose(pairs, params.evaluate.pairs_per_arm)
     real, held_out = _samples(base), _samples(test)
-    generator = f"real_and_{params.generate.backend}"
-    synthetic = {generator: _generated(pairs, chosen)}
-    if params.generate.backend != "paste":
-        synthetic["real_and_paste"] = _pasted(masks, chosen, real, params.generate)
+    generator: str = params.generate.backend
+    synthetic = {"paste": _pasted(masks, chosen, real, params.generate), generator: _generated(pairs, chosen)}
     total = stage.count_steps(params.evaluate, 1 + len(synthetic), held_out)
     with track(range(total), f"evaluate {product}") as bar:
         found = stage.run(
@@ -51,10 +49,14 @@ def evaluate(
 
 
 def _samples(folder: Path) -> "list[Sample]":
+    from pipeline_tasks.errors import DataError
     from pipeline_tasks.schema import Sample
     from pipeline_tasks.storage import read_rows
 
-    return [sample for file in sorted(folder.glob("*.parquet")) for sample in read_rows(file, Sample)]
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise DataError(f"{folder}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
+    return [sample for file in files for sample in read_rows(file, Sample)]
 
 
 def _choose(pairs: Path, most: int) -> dict[str, set[int]]:
@@ -62,8 +64,8 @@ def _choose(pairs: Path, most: int) -> dict[str, set[int]]:
     from pipeline_tasks.schema import Pair
     from pipeline_tasks.stages.evaluate import spread_over_defects
 
-    shards = {folder.name: sorted(folder.glob("*.parquet")) for folder in sorted(pairs.iterdir())}
-    made = {defect: read_manifest(files, Pair)["pair_index"].to_pylist() for defect, files in shards.items()}
+    defects = sorted({file.parent for file in pairs.glob("*/*.parquet")})
+    made = {d.name: read_manifest(sorted(d.glob("*.parquet")), Pair)["pair_index"].to_pylist() for d in defects}
     return spread_over_defects(made, most)
 
 

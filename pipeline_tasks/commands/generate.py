@@ -35,7 +35,7 @@ def generate(
     from pipeline_tasks.storage import open_table, read_json, read_shards, replace_folder, write_rows
 
     params = load_params()
-    torch.set_num_threads(params.run.threads)
+    torch.set_num_threads(params.generate.threads)
     work = work_folder("generate", f"{product}-{defect}", [masks, base, model, prompts], [params.run, params.generate])
     work.mkdir(parents=True, exist_ok=True)
     backend = load_backend(params.generate.backend, model, params.generate)

@@ -26,7 +26,7 @@ def train(
     from pipeline_tasks.storage import atomic_folder, read_rows, write_json
 
     params = load_params()
-    torch.set_num_threads(params.run.threads)
+    torch.set_num_threads(params.train.threads)
     work = work_folder("train", product, [base], [params.run, params.train])
     files = sorted(p for p in base.glob("*.parquet") if p.stem != GOOD)
     generator, losses = stage.run(

@@ -30,6 +30,7 @@ class Stage:
     upstream: tuple[str, ...]
     """Names of the stages whose outputs it reads, sorted."""
     gpu: bool
+    cpus: int
     memory: str
     timeout_minutes: int
 
@@ -120,10 +121,10 @@ def _resolve(root: Path) -> tuple[Stage, ...]:
 def _neutral(stage: Any, upstream: list[str]) -> Stage:
     """Return DVC's stage as ours. DVC's edges point from a stage to those it depends on."""
     try:
-        meta = {key: stage.meta[key] for key in ("gpu", "memory", "timeout_minutes")}
+        meta = {key: stage.meta[key] for key in ("gpu", "cpus", "memory", "timeout_minutes")}
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, memory and timeout_minutes"
+            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, cpus, memory and timeout_minutes"
         ) from error
     return Stage(
         name=stage.name,

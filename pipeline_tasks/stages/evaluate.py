@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from pipeline_tasks.params import Evaluate
 from pipeline_tasks.quality.detector import describe_detector, score_map, train_detector
 from pipeline_tasks.quality.leakage import HeldOut
@@ -14,8 +16,6 @@ from pipeline_tasks.schema import GOOD, Pair, Sample
 from pipeline_tasks.seeds import derive_seed
 
 REAL_ONLY = "real_only"
-Labelled = Sequence[tuple[str, Scene]]
-"""Test scenes with their defect names."""
 
 
 def run(
@@ -28,38 +28,34 @@ def run(
     generator: str,
     advance: Callable[[], object],
 ) -> dict[str, Any]:
-    """Train the same detector for every arm and seed, score it on the real test split, and judge the `generator` arm.
+    """Train the same detector for every arm and seed, score it on the real test split, and judge the generator.
 
-    Arms: REAL_ONLY and those of `synthetic`, which replace `synthetic_fraction` of the defect windows by their pairs.
-    Seeds are shared by the arms. `advance` is called after each of `count_steps` steps. The result is JSON values;
-    where there is nothing to compare, its verdict says why. Raises LeakageError naming a test sample that is among the
-    base samples or the pairs' sources.
+    Arms: REAL_ONLY and, for each backend in `synthetic`, real data with its pairs, which fill `synthetic_fraction` of
+    the defect windows. The arms share seeds, real data and number of steps. `advance` is called `count_steps` times.
+    The result is JSON values; where there is nothing to compare, its verdict says why. Raises LeakageError naming the
+    base sample or pair that comes from a test sample.
     """
     held_out = HeldOut.of(test)
     for sample in base:
         held_out.refuse_sample(sample)
-    pairs = {arm: _pair_scenes(rows, held_out, params) for arm, rows in synthetic.items()}
-    result = {
-        "product": product,
-        "budget": "equal-steps",
-        "detector": describe_detector(params),
-        "base_images": _count(base),
-        "test_images": _count(test),
-        "reasons": {},
-    }
+    pairs = {backend: _pair_scenes(made, held_out, params) for backend, made in synthetic.items()}
+    result = _setting(params, product, base, test)
     if reason := _nothing_to_compare(base, test, pairs, generator):
         return result | {"arms": {}, "verdict": not_applicable(reason)}
-    if not any(sample.defect == GOOD for sample in test):
-        result["reasons"] = {"image_auroc": "there are no normal test images"}
-    real = [open_scene(sample.image, sample.mask, params.max_image_px) for sample in base]
-    scenes = [(sample.defect, open_scene(sample.image, sample.mask, params.max_image_px)) for sample in test]
+    real, scenes = ([open_scene(s.image, s.mask, params.max_image_px) for s in split] for split in (base, test))
+    labelled = list(zip((sample.defect for sample in test), scenes, strict=True))
     arms = {}
-    for arm, made in {REAL_ONLY: [], **pairs}.items():
+    for arm, made in {REAL_ONLY: [], **{arm_name(backend): made for backend, made in pairs.items()}}.items():
         seeds = [derive_seed(seed, product, "detector", number) for number in params.seeds]
-        sheets = [_score(real, made, scenes, params, each, advance) for each in seeds]
+        sheets = [_score(train_detector(real, made, params, each, advance), labelled, advance) for each in seeds]
         arms[arm] = {"seeds": list(params.seeds), "synthetic_images": len(made), **_summary(sheets, test)}
-    values = [arms[arm]["pixel_ap"]["values"] for arm in (REAL_ONLY, generator)]
-    return result | {"arms": arms, "verdict": judge(generator, *values)}
+    real_ap, synthetic_ap = (arms[arm]["pixel_ap"]["values"] for arm in (REAL_ONLY, arm_name(generator)))
+    return result | {"arms": arms, "verdict": judge(generator, real_ap, synthetic_ap)}
+
+
+def arm_name(backend: str) -> str:
+    """Return the name of the arm that learns from real data and the backend's pairs."""
+    return f"real_and_{backend}"
 
 
 def count_steps(params: Evaluate, arms: int, test: Sequence[Sample]) -> int:
@@ -92,20 +88,12 @@ def _nothing_to_compare(
         return "the test split holds no defect image"
     if all(sample.defect == GOOD for sample in base):
         return "the base split holds no defect image"
-    if empty := sorted({arm for arm, made in pairs.items() if not made} | ({generator} - pairs.keys())):
-        return f"there are no pairs for {', '.join(empty)}"
+    if missing := [backend for backend in sorted({generator, *pairs}) if not pairs.get(backend)]:
+        return f"there are no pairs by {' and '.join(missing)}"
     return None
 
 
-def _score(
-    real: Sequence[Scene],
-    made: Sequence[Scene],
-    test: Labelled,
-    params: Evaluate,
-    seed: int,
-    advance: Callable[[], object],
-) -> ScoreSheet:
-    network = train_detector(real, made, params, seed, advance)
+def _score(network: nn.Module, test: Sequence[tuple[str, Scene]], advance: Callable[[], object]) -> ScoreSheet:
     sheet = ScoreSheet()
     for defect, scene in test:
         sheet.add(defect, score_map(network, scene), scene.mask)
@@ -119,5 +107,14 @@ def _summary(sheets: Sequence[ScoreSheet], test: Sequence[Sample]) -> dict[str, 
     return {**over_seeds([sheet.scores(defects) for sheet in sheets]), "per_defect": per_defect}
 
 
-def _count(samples: Iterable[Sample]) -> dict[str, int]:
-    return dict(sorted(Counter(sample.defect for sample in samples).items()))
+def _setting(params: Evaluate, product: str, base: Sequence[Sample], test: Sequence[Sample]) -> dict[str, Any]:
+    base_images, test_images = (dict(sorted(Counter(s.defect for s in split).items())) for split in (base, test))
+    reasons = {} if GOOD in test_images else {"image_auroc": "there are no normal test images"}
+    return {
+        "product": product,
+        "budget": "equal-steps",
+        "detector": describe_detector(params),
+        "base_images": base_images,
+        "test_images": test_images,
+        "reasons": reasons,
+    }

@@ -16,21 +16,21 @@ def inputs(tmp_path):
 
 
 def test_the_folder_is_the_same_for_the_same_work(inputs):
-    folder = work_folder("train", "plate", inputs, [Run(seed=0, threads=1)])
-    assert folder == work_folder("train", "plate", inputs, [Run(seed=0, threads=1)])
+    folder = work_folder("train", "plate", inputs, [Run(seed=0)])
+    assert folder == work_folder("train", "plate", inputs, [Run(seed=0)])
     assert folder.parent == WORK / "train" / "plate"
 
 
 def test_other_inputs_or_parameters_get_another_folder(inputs):
     folders = [
-        work_folder("train", "plate", inputs, [Run(seed=0, threads=1)]),
-        work_folder("train", "plate", inputs, [Run(seed=1, threads=1)]),
-        work_folder("train", "plate", inputs[::-1], [Run(seed=0, threads=1)]),
+        work_folder("train", "plate", inputs, [Run(seed=0)]),
+        work_folder("train", "plate", inputs, [Run(seed=1)]),
+        work_folder("train", "plate", inputs[::-1], [Run(seed=0)]),
     ]
     (inputs[0] / "0.parquet").write_bytes(b"other")
-    folders.append(work_folder("train", "plate", inputs, [Run(seed=0, threads=1)]))
+    folders.append(work_folder("train", "plate", inputs, [Run(seed=0)]))
     (inputs[0] / "0.parquet").rename(inputs[0] / "1.parquet")
-    folders.append(work_folder("train", "plate", inputs, [Run(seed=0, threads=1)]))
+    folders.append(work_folder("train", "plate", inputs, [Run(seed=0)]))
     assert len(set(folders)) == len(folders)
 
 

@@ -21,6 +21,7 @@ dags = {
                 "command": task.command,
                 "upstream": sorted(task.upstream_task_ids),
                 "pool": task.pool,
+                "pool_slots": task.pool_slots,
                 "timeout_s": task.execution_timeout.total_seconds(),
                 "retries": task.retries,
                 "backoff": task.retry_exponential_backoff,

@@ -36,6 +36,7 @@ def test_the_dag_is_the_graph_of_dvc_yaml(airflow, repository):
         assert task["command"] == f"defectline repro {stage.name}"
         assert task["upstream"] == [name.replace("@", ".") for name in stage.upstream]
         assert task["pool"] == ("gpu" if stage.gpu else "default_pool")
+        assert task["pool_slots"] == (stage.cpus if stage.gpu else 1)
         assert task["timeout_s"] == stage.timeout_minutes * 60
         assert task["retries"] >= 1
         assert task["backoff"]

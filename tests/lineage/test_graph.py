@@ -60,7 +60,7 @@ def test_graph_equals_dvc_yaml(repository):
         }
         assert set(stage.upstream) == upstream, stage.name
         assert (stage.description, stage.command) == (by_hand["desc"], by_hand["cmd"])
-        assert {"gpu": stage.gpu, "memory": stage.memory, "timeout_minutes": stage.timeout_minutes} == by_hand["meta"]
+        assert {key: getattr(stage, key) for key in ("gpu", "cpus", "memory", "timeout_minutes")} == by_hand["meta"]
     assert {stage.group for stage in graph.leaves} == {"evaluate"}
     assert {(stage.group, stage.key) for stage in graph.stages} >= {("generate", "tile-crack"), ("train", "plate")}
 
