@@ -76,14 +76,15 @@ class Airflow:
         self._call("PATCH", DAG, {"is_paused": paused})
 
     def provide_pool(self, name: str, slots: int) -> None:
-        """Create a pool, or widen one that is smaller: a task that takes more slots than its pool has would never start."""
+        """Create a pool, or widen one that is smaller: a task that takes more slots than there are never starts."""
         try:
             found = self._call("GET", f"/pools/{name}")
         except NoAnswerError:
             self._call("POST", "/pools", {"name": name, "slots": slots})
         else:
             if found["slots"] < slots:
-                self._call("PATCH", f"/pools/{name}?update_mask=slots", {"slots": slots})
+                kept = {key: found[key] for key in ("description", "include_deferred")}
+                self._call("PATCH", f"/pools/{name}", {"pool": name, "slots": slots} | kept)
 
     def active_runs(self) -> list[str]:
         """Return the ids of the runs that are queued or running."""
