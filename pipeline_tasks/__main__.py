@@ -1,5 +1,6 @@
 """The command line: `defectline COMMAND`. Every command is a function in commands/; heavy imports wait inside it."""
 
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -30,6 +31,7 @@ def main() -> None:
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:
         app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwind: temporary files are removed
     try:
         app()
     except DefectlineError as error:

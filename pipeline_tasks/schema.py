@@ -76,7 +76,7 @@ class Pair:
     defect: Annotated[str, "defect name"]
     seed: Annotated[int, "63-bit seed of the pair"]
     backend: Annotated[str, "generator that made the image"]
-    backend_digest: Annotated[str, "SHA-256 of the generator's weights and configuration, hex"]
+    backend_digest: Annotated[str, "SHA-256 of the generator's weights and the settings that change pixels, hex"]
     prompt: Annotated[str, "text prompt given to the generator"]
     normal_path: Annotated[str, "source_path of the normal image"]
     normal_sha256: Annotated[str, "sha256 of the normal image"]

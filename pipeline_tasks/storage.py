@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -19,8 +20,11 @@ from pipeline_tasks.errors import DataError, SchemaError
 from pipeline_tasks.schema import arrow_schema
 
 Row = TypeVar("Row", bound=Hashable)
+Item = TypeVar("Item")
 ROWS_PER_GROUP = 32
-"""Rows held in memory at a time while a table is written or read."""
+"""Rows held in memory at a time while a table is written or read ..."""
+BYTES_PER_GROUP = 128 * 2**20
+"""... fewer where their pixels reach this size."""
 PARTIAL = ".part"
 """Ending of unfinished files and folders, which a killed run may leave beside an output; .dvcignore names it."""
 
@@ -66,13 +70,34 @@ def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> int:
 
     Raises SchemaError for a row with a value of the wrong type or without a required one; then nothing is written.
     """
-    schema, count, stream = arrow_schema(row), 0, iter(rows)
+    schema, count = arrow_schema(row), 0
     with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-        while group := list(islice(stream, ROWS_PER_GROUP)):
+        for group in bounded_groups(rows, ROWS_PER_GROUP, BYTES_PER_GROUP, _binary_bytes):
             columns = [_column(f"{path}: {row.__name__}", field, group) for field in schema]
             writer.write_batch(pa.record_batch(columns, schema=schema))
             count += len(group)
     return count
+
+
+def bounded_groups(
+    items: Iterable[Item], most: int, size_limit: int, size_of: Callable[[Item], int]
+) -> Iterator[list[Item]]:
+    """Yield `items` in groups, each closed at `most` items or as soon as their sizes add up to `size_limit`."""
+    group: list[Item] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += size_of(item)
+        if len(group) == most or size >= size_limit:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _binary_bytes(row: Any) -> int:
+    values = (getattr(row, field.name) for field in fields(row))
+    return sum(len(value) for value in values if isinstance(value, bytes))
 
 
 def _column(table: str, field: pa.Field, rows: Iterable[Any]) -> pa.Array:
@@ -117,7 +142,8 @@ def read_rows(path: Path, row: type[Row]) -> Iterator[Row]:
 
 def _batches(path: Path, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     try:
-        yield from table.iter_batches(batch_size=ROWS_PER_GROUP)
+        for group in range(table.num_row_groups):
+            yield from table.read_row_group(group).to_batches()
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, error) from error
 
@@ -148,6 +174,14 @@ def read_json(path: Path) -> Any:
         raise _missing(path) from error
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); delete it and run `dvc repro`") from error
+
+
+def sample_files(folder: Path) -> list[Path]:
+    """Return the sample tables in `folder`, one per defect and one of normal images. Raises DataError without any."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise DataError(f"{folder}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
+    return files
 
 
 def content_digest(*paths: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.backends.protocol import Floats, RealDefect, Request
+from pipeline_tasks.backends.protocol import Floats, RealDefect, Request, settings_digest
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.diffusion.flow import euler
 from pipeline_tasks.diffusion.network import condition_planes, velocity
@@ -92,9 +92,10 @@ class InpaintingBackend:
     @classmethod
     def load(cls, folder: Path, params: Generate) -> "InpaintingBackend":
         """Load the model in `folder` onto the device that `params` names."""
-        model = Inpainting.load(folder)
-        model.unet.to(pick_device(params.device), memory_format=torch.channels_last)
-        return cls(model, params, content_digest(folder / CARD, folder / CONFIG, folder / WEIGHTS))
+        model, device = Inpainting.load(folder), pick_device(params.device)
+        model.unet.to(device, memory_format=torch.channels_last)
+        weights = content_digest(folder / CARD, folder / CONFIG, folder / WEIGHTS)
+        return cls(model, params, settings_digest(params, weights, params.steps, pick_dtype(params.precision, device)))
 
     def render(self, requests: Sequence[Request]) -> list[Floats]:
         """See protocol.Backend. Raises ModelError for a defect that the model was not trained on."""
@@ -111,7 +112,7 @@ class InpaintingBackend:
         sums, weights = [torch.zeros_like(x) for x in states], [torch.zeros_like(x[:1]) for x in states]
         for batch in _batches(jobs, self.params.batch_size):
             noised = torch.stack([_cut(states[i], box) for i, box in batch]).to(device)
-            planes = torch.stack([_cut(regions[i].condition, box) for i, box in batch]).to(device)
+            planes = self._conditions([(regions[i], box) for i, box in batch]).to(device)
             times = torch.full((len(batch),), time, device=device)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 predicted = velocity(self.model.unet, noised, planes, times).float().cpu()
@@ -124,16 +125,26 @@ class InpaintingBackend:
             for region, total, part in zip(regions, sums, weights, strict=True)
         ]
 
+    def _conditions(self, windows: list[tuple["_Region", Box]]) -> Tensor:
+        """Return the condition planes [B, C, S, S] of equally large windows; a whole region's would be too large."""
+        hole = torch.stack([_cut(region.hole, box) for region, box in windows]).float()
+        mask = torch.stack([_cut(region.mask, box) for region, box in windows]).float()
+        code = torch.stack([region.code for region, _ in windows])
+        defect = torch.tensor([region.defect for region, _ in windows])
+        return condition_planes(hole, mask, code, defect, len(self.model.defects))
+
 
 @dataclass(frozen=True)
 class _Region:
-    """The part of an image around one hole; its boxes are relative to it."""
+    """The part of an image around one hole; its boxes are relative to it. hole, mask: bool [1, h, w]."""
 
     place: Box
     boxes: list[Box]
     level: Floats
     hole: Tensor
-    condition: Tensor
+    mask: Tensor
+    code: Tensor
+    defect: int
     start: Tensor
 
 
@@ -151,12 +162,10 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     rng = np.random.default_rng(derive_seed(request.row.seed, "noise"))
     code = _code(model, request, severity)
     noise = start(model.grain.noise(place.height, place.width, rng), mask, code, model.grain.deviation)
-    hole_plane, mask_plane = (torch.from_numpy(a)[None, None].float() for a in (hole, mask))
-    defect = torch.tensor([model.defects.index(request.row.defect)])
-    condition = condition_planes(hole_plane, mask_plane, torch.from_numpy(code)[None], defect, len(model.defects))[0]
-    inside = hole_plane[0] > 0
-    begun = torch.where(inside, torch.from_numpy(noise).permute(2, 0, 1), known)
-    return _Region(place, boxes, level, inside, condition, begun)
+    hole_plane, mask_plane = (torch.from_numpy(a)[None] for a in (hole, mask))
+    begun = torch.where(hole_plane, torch.from_numpy(noise).permute(2, 0, 1), known)
+    defect = model.defects.index(request.row.defect)
+    return _Region(place, boxes, level, hole_plane, mask_plane, torch.from_numpy(code), defect, begun)
 
 
 def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 
 import numpy as np
 
@@ -12,9 +11,12 @@ from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image,
 from pipeline_tasks.images.composite import composite, dilate
 from pipeline_tasks.params import Generate
 from pipeline_tasks.schema import MaskRow, Pair, Sample
+from pipeline_tasks.storage import bounded_groups
 
 BLOCK_PAIRS = 10
-"""Pairs rendered together: bounds memory, fills batches; a shard is a whole number of blocks where possible."""
+"""Pairs rendered together: fills batches; a shard is a whole number of blocks where possible."""
+BLOCK_PX = 8_000_000
+"""A block holds fewer pairs where their images reach this many pixels: bounds memory."""
 
 
 def make_pairs(
@@ -30,10 +32,9 @@ def make_pairs(
     samples, normals: base samples by source_path, all that the rows name. Raises DataError for one that is missing and
     LeakageError for one that is not of the base split.
     """
-    stream = iter(rows)
-    while block := list(islice(stream, BLOCK_PAIRS)):
-        requests = [_request(row, samples, normals, prompt) for row in block]
-        for request, generated in zip(requests, backend.render(requests), strict=True):
+    requests = (_request(row, samples, normals, prompt) for row in rows)
+    for block in bounded_groups(requests, BLOCK_PAIRS, BLOCK_PX, lambda request: request.mask.size):
+        for request, generated in zip(block, backend.render(block), strict=True):
             yield _pair(backend, request, generated, normals[request.row.normal_path], params)
 
 

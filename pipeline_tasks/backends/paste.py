@@ -1,6 +1,5 @@
 """The `paste` backend: real defect pixels on a normal image, gain-matched (Crop-Paste, DefectSynth's baseline)."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from pipeline_tasks.backends.protocol import Floats, Request
+from pipeline_tasks.backends.protocol import Floats, Request, settings_digest
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.params import Generate
@@ -30,9 +29,8 @@ class PasteBackend:
 
     @property
     def digest(self) -> str:
-        """Return the digest of the constants above and the severity: there are no weights."""
-        constants = (self.name, RING_PX, DEPTH_WEIGHT, GAIN_LIMITS, CONTRAST_JITTER, self.params.severity)
-        return hashlib.sha256(repr(constants).encode()).hexdigest()
+        """See protocol.Backend: there are no weights, but the constants above."""
+        return settings_digest(self.params, self.name, RING_PX, DEPTH_WEIGHT, GAIN_LIMITS, CONTRAST_JITTER)
 
     def render(self, requests: Sequence[Request]) -> list[Floats]:
         """See protocol.Backend: the first parent's pixels, moved under the mask and matched to the host's level."""

@@ -1,5 +1,6 @@
 """What every generator takes and gives."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.images.codec import Mask, Pixels
+from pipeline_tasks.params import Generate
 from pipeline_tasks.schema import MaskRow
 
 Floats = NDArray[np.float32]
@@ -42,10 +44,16 @@ class Backend(Protocol):
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 (hex) of what determines the output besides the request."""
+        """Return the SHA-256 (hex) of what determines a pair besides the request and the hardware's rounding."""
 
     def render(self, requests: Sequence[Request]) -> list[Floats]:
         """Return one defective image per request: float RGB 0..255, [H, W, 3] of its normal image's size.
 
         The result for a request does not depend on the others, up to the rounding of batched kernels.
         """
+
+
+def settings_digest(params: Generate, *own: object) -> str:
+    """Return the SHA-256 (hex) of a backend's `own` determinants and of the settings that change pixels in any of them."""
+    settings = (*own, params.severity, params.dilation_px, params.feather_px)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()

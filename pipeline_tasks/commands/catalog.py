@@ -20,9 +20,9 @@ def catalog(
     if not output.exists() or output.read_text() != text:
         with atomic_file(output) as partial:
             partial.write_text(text)
-        pruned = prune(output.resolve().parent)
-        notes += [f"stage {stage} is gone; DVC's cache keeps its outputs" for stage in pruned.stages]
-        notes += [f"{path}: left where it is, it holds files that are not DVC's" for path in pruned.left]
+    pruned = prune(output.resolve().parent)  # always: an earlier call may have been stopped before it came to this
+    notes += [f"stage {stage} is gone; DVC's cache keeps its outputs" for stage in pruned.stages]
+    notes += [f"{path}: left where it is, it holds files that are not DVC's" for path in pruned.left]
     for note in notes:
         print(f"note: {note}")
     print(f"{output}: products {', '.join(found.products)}; defects {', '.join(found.defects)}")

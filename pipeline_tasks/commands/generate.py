@@ -32,12 +32,14 @@ def generate(
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import GOOD, MaskRow, Pair
     from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import open_table, read_json, read_shards, replace_folder, write_rows
+    from pipeline_tasks.storage import PARTIAL, open_table, read_json, read_shards, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.generate.threads)
     work = work_folder("generate", f"{product}-{defect}", [masks, base, model, prompts], [params.run, params.generate])
     work.mkdir(parents=True, exist_ok=True)
+    for unfinished in work.glob(f"*{PARTIAL}"):
+        unfinished.unlink()
     backend = load_backend(params.generate.backend, model, params.generate)
     samples, normals = partial(_by_path, base / f"{defect}.parquet"), partial(_by_path, base / f"{GOOD}.parquet")
     total = open_table(masks, MaskRow).metadata.num_rows

@@ -25,15 +25,16 @@ def masks(
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import MaskRow, Sample
     from pipeline_tasks.stages import masks as stage
-    from pipeline_tasks.storage import read_rows, write_rows
+    from pipeline_tasks.storage import open_table, read_rows, write_rows
 
     params = load_params()
-    base, hosts = list(read_rows(samples, Sample)), list(read_rows(normals, Sample))
-    pairs = stage.run(params.masks, params.run.seed, product, defect, base, hosts)
+    real = open_table(samples, Sample).metadata.num_rows
+    tables = read_rows(samples, Sample), read_rows(normals, Sample)
+    pairs = stage.run(params.masks, params.run.seed, product, defect, *tables)
     refused: Counter[str] = Counter()
 
     def made() -> Iterator["MaskRow"]:
-        for pair in track(pairs, "masks", total=params.masks.pairs_per_defect if base else 0):
+        for pair in track(pairs, "masks", total=params.masks.pairs_per_defect if real else 0):
             if isinstance(pair, stage.Refused):
                 refused[pair.reason] += 1
             else:
@@ -41,6 +42,6 @@ def masks(
 
     count = write_rows(masks, made(), MaskRow)
     reasons = "".join(f", {number} x {reason}" for reason, number in refused.most_common())
-    print(f"{product}/{defect}: {count} masks from {len(base)} real ones, refused {refused.total()}{reasons}")
-    if not base:
+    print(f"{product}/{defect}: {count} masks from {real} real ones, refused {refused.total()}{reasons}")
+    if not real:
         print(f"warning: {product}/{defect} has no base sample, so no pairs will be made of it")

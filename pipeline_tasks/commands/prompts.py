@@ -14,14 +14,11 @@ def prompts(
     prompts: Annotated[Path, typer.Option()],
 ) -> None:
     """Write the text prompt of each defect of a product."""
-    from pipeline_tasks.errors import DataError
     from pipeline_tasks.params import load_params
     from pipeline_tasks.schema import GOOD
     from pipeline_tasks.stages import prompts as stage
-    from pipeline_tasks.storage import write_json
+    from pipeline_tasks.storage import sample_files, write_json
 
-    defects = sorted(p.stem for p in base.glob("*.parquet") if p.stem != GOOD)
-    if not defects:
-        raise DataError(f"{base}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
+    defects = [file.stem for file in sample_files(base) if file.stem != GOOD]
     write_json(prompts, stage.run(load_params().prompts, product, defects))
     print(f"{product}: {len(defects)} prompts")

@@ -17,18 +17,15 @@ def validate(
     docs: Annotated[Path, typer.Option()],
 ) -> None:
     """Check the pairs of a product with Great Expectations."""
-    from pipeline_tasks.errors import DataError, ValidationFailed
+    from pipeline_tasks.errors import ValidationFailed
     from pipeline_tasks.manifest import read_manifest
     from pipeline_tasks.params import load_params
     from pipeline_tasks.quality.rules import Expected
     from pipeline_tasks.schema import GOOD, Pair, Sample
     from pipeline_tasks.stages import validate as stage
-    from pipeline_tasks.storage import atomic_folder, write_json
+    from pipeline_tasks.storage import atomic_folder, sample_files, write_json
 
-    base_files = sorted(base.glob("*.parquet"))
-    if not base_files:
-        raise DataError(f"{base}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
-    params = load_params()
+    base_files, params = sample_files(base), load_params()
     expected = Expected(
         product,
         [file.stem for file in base_files if file.stem != GOOD],

@@ -1,12 +1,10 @@
 """The object on an image: where a defect can be (METHODS section 2, placement)."""
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.images.codec import Mask, Pixels, decode_image, encode_mask
+from pipeline_tasks.images.codec import Mask, Pixels
 from pipeline_tasks.images.composite import dilate
 
 RING_PX = 2
@@ -31,12 +29,6 @@ STRIP_CONTRAST = 2.0
 """The object beside a dark strip is at least this many times brighter."""
 ANALYSIS_PX = 768
 """Larger images are looked at scaled down to this longest side."""
-
-
-@lru_cache(maxsize=1024)
-def foreground_png(png: bytes) -> bytes:
-    """Return the object on a stored image as a PNG mask, which is small: kept for images used again and again."""
-    return encode_mask(foreground(decode_image(png)))
 
 
 def foreground(pixels: Pixels, defect: Mask | None = None) -> Mask:

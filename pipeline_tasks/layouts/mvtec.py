@@ -128,4 +128,7 @@ def _relative(folder: Path, file: Path) -> str:
 
 
 def _inside(folder: Path, file: Path) -> bool:
-    return file.resolve().is_relative_to(folder.resolve())
+    try:
+        return file.resolve().is_relative_to(folder.resolve())
+    except (RuntimeError, OSError):  # a link to itself
+        return False

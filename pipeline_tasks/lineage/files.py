@@ -1,4 +1,4 @@
-"""Atomic replacement of small text files, without the table libraries of storage.py: a scheduler has none of them."""
+"""Atomic replacement of small text files. Not storage.py's: importing its table library is too slow for a DAG parse."""
 
 import os
 import tempfile

@@ -11,6 +11,7 @@ import yaml
 
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.storage import PARTIAL
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,15 @@ def load_lock(root: Path, catalog: Catalog) -> Lock:
     return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
 
 
+def _counts(file: Path) -> bool:
+    """Tell whether DVC counts a file: not what .dvcignore names, the leftovers of killed writes."""
+    return file.is_file() and file.suffix != PARTIAL
+
+
 def _md5(path: Path) -> str | None:
     """Return DVC's MD5 of a file or folder; a folder's is that of the sorted list of its files' names and MD5s."""
     if path.is_dir():
-        files = [(file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file()]
+        files = [(file.relative_to(path).as_posix(), file) for file in path.rglob("*") if _counts(file)]
         listing = [{"md5": _md5(file), "relpath": name} for name, file in sorted(files)]
         return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     if not path.exists():

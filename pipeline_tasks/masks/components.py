@@ -1,11 +1,11 @@
 """The pieces of a real mask, with what interpolating between two of them needs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
@@ -17,6 +17,8 @@ ELONGATED = 3.0
 """A component whose centre line is at least this many times its mean width long is a ribbon; else it is a spot."""
 GAP_FRACTION = 0.25
 """Pieces closer than this fraction of the longer one's extent are one interrupted defect."""
+SMALLEST_GAP_PX = 2.0
+"""8-connected pieces are no closer than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +77,15 @@ class RealMask:
     @cached_property
     def components(self) -> list[Component]:
         """Its 8-connected pieces, those of an interrupted defect taken together; the largest first."""
-        mask = np.pad(self.mask, 1)
+        x0, y0, width, height = cv2.boundingRect(self.mask.astype(np.uint8))
+        mask = np.pad(self.mask[y0 : y0 + height, x0 : x0 + width], 1)
         bridged = _bridge_gaps(mask)
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(bridged.astype(np.uint8), connectivity=8)
         components = []
         for label, (x, y, width, height, _) in zip(range(1, count), boxes[1:], strict=True):
             box = np.s_[y - 1 : y + height + 1, x - 1 : x + width + 1]
             line = labels[box] == label
-            components.append(Component(mask[box] & line, line, complex(x - 2, y - 2)))
+            components.append(Component(mask[box] & line, line, complex(x0 + x - 2, y0 + y - 2)))
         return sorted(components, key=lambda c: c.area_px, reverse=True)
 
     @cached_property
@@ -98,16 +101,11 @@ def centroid(mask: Mask) -> complex:
 
 
 def _bridge_gaps(mask: Mask) -> Mask:
-    """Draw the shortest lines that join neighbouring pieces of `mask` wherever the gap is small for their size."""
+    """Draw the shortest lines that join pieces of `mask`, its rim empty, wherever the gap is small for their size."""
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask
-    extent = boxes[:, 2:4].max(axis=1)
-    bridges = {
-        (a, b): (start, end)
-        for a, b, start, end in _shortest_gaps(mask, labels.astype(np.intp))
-        if abs(start - end) <= GAP_FRACTION * max(extent[a], extent[b])
-    }
+    bridges = dict(_small_gaps(mask, labels, boxes[:, 2:4].max(axis=1)))
     pairs = np.array(list(bridges), np.intp).reshape(-1, 2)
     gaps = [abs(start - end) for start, end in bridges.values()]
     tree = minimum_spanning_tree(coo_matrix((gaps, pairs.T), shape=(count, count))).tocoo()
@@ -118,19 +116,27 @@ def _bridge_gaps(mask: Mask) -> Mask:
     return canvas.astype(bool)
 
 
-def _shortest_gaps(mask: Mask, labels: Indices) -> list[tuple[int, int, complex, complex]]:
-    """Return (piece, other piece, point of the one, point of the other) at the shortest gap of each neighbouring pair.
+def _small_gaps(
+    mask: Mask, labels: Indices, extents: Indices
+) -> Iterator[tuple[tuple[int, int], tuple[complex, complex]]]:
+    """Yield (piece, other piece), (point of the one, point of the other) for each gap that is small for their size.
 
-    Neighbours are pieces whose nearest-piece regions adjoin.
+    labels [H, W]: each pixel's piece; extents: each piece's. The longer piece of a pair comes first.
     """
-    ys, xs = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    owner, nearest = labels[ys, xs], xs + 1j * ys
-    sides = [(np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])]
-    owners = np.concatenate([np.stack([owner[p].ravel(), owner[q].ravel()], axis=1) for p, q in sides])
-    points = np.concatenate([np.stack([nearest[p].ravel(), nearest[q].ravel()], axis=1) for p, q in sides])
-    swapped = owners[:, 0] > owners[:, 1]
-    owners[swapped], points[swapped] = owners[swapped, ::-1], points[swapped, ::-1]
-    order = np.argsort(np.abs(points[:, 0] - points[:, 1]), kind="stable")
-    order = order[owners[order, 0] != owners[order, 1]]
-    pairs, first = np.unique(owners[order], axis=0, return_index=True)
-    return [(int(a), int(b), *points[order[i]]) for (a, b), i in zip(pairs, first, strict=True)]
+    inner = cv2.erode(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    ys, xs = np.nonzero(mask & (inner == 0))
+    points, owners = np.stack([xs, ys], axis=1), labels[ys, xs]
+    for piece in np.argsort(-extents[1:], kind="stable") + 1:
+        limit = GAP_FRACTION * extents[piece]
+        if limit < SMALLEST_GAP_PX:
+            return
+        own = points[owners == piece]
+        points, owners = points[owners != piece], owners[owners != piece]
+        near = np.flatnonzero(((points >= own.min(axis=0) - limit) & (points <= own.max(axis=0) + limit)).all(axis=1))
+        gaps, nearest = cKDTree(own).query(points[near])
+        order = np.lexsort((gaps, owners[near]))
+        others, first = np.unique(owners[near][order], return_index=True)
+        for other, i in zip(others, order[first], strict=True):
+            if gaps[i] <= limit:
+                ends = complex(*own[nearest[i]]), complex(*points[near[i]])
+                yield (int(piece), int(other)), ends

@@ -20,6 +20,7 @@ from pipeline_tasks.images.codec import (
     read_mask,
 )
 from pipeline_tasks.images.counterpart import remove_defect
+from pipeline_tasks.images.near_duplicates import fingerprint, group_shots
 from pipeline_tasks.layouts.raw import RawReject, RawSample, reject
 from pipeline_tasks.layouts.reasons import Reason
 from pipeline_tasks.params import Ingest
@@ -61,7 +62,7 @@ def run(
 def _split(params: Ingest, rows: Iterable[Sample | SetAside]) -> Iterator[Sample | SetAside]:
     """Yield one defect's samples with their split: the lowest names are base, the others test.
 
-    Base are min(base_max, base_fraction of the samples), at least one (METHODS section 5, `few-shot-10`).
+    Base are at most min(base_max, base_fraction of the samples), at least one (METHODS section 5, `few-shot-10`).
     """
     samples: list[Sample] = []
     for row in rows:
@@ -69,8 +70,25 @@ def _split(params: Ingest, rows: Iterable[Sample | SetAside]) -> Iterator[Sample
             samples.append(row)
         else:
             yield row
+    base = _base_of(params, samples)
+    yield from (replace(sample, split="base") for sample in samples if sample.source_path in base)
+    yield from (replace(sample, split="test") for sample in samples if sample.source_path not in base)
+
+
+def _base_of(params: Ingest, samples: list[Sample]) -> set[str]:
+    """Return the source_paths of the base split: lowest names first, shots of one part whole or not at all.
+
+    Where all fitting groups are too large (parts that look the same), the lowest names are taken one by one.
+    """
     count = min(params.base_max, max(1, int(len(samples) * params.base_fraction + 1e-9)))
-    yield from (replace(s, split="base" if i < count else "test") for i, s in enumerate(samples))
+    names = [sample.source_path for sample in samples]
+    shots = group_shots([fingerprint(decode_image(s.image)) for s in samples], [(s.width, s.height) for s in samples])
+    base: set[str] = set()
+    for group in dict.fromkeys(shots):
+        members = {name for name, shot in zip(names, shots, strict=True) if shot == group}
+        if len(base) + len(members) <= count:
+            base |= members
+    return base or set(names[:count])
 
 
 def _canonical(

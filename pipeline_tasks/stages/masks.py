@@ -1,14 +1,14 @@
 """Stage masks: new masks of one defect from the real ones, placed on normal images (METHODS section 2)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline_tasks.errors import DataError, LeakageError
-from pipeline_tasks.images.codec import decode_mask, encode_mask
-from pipeline_tasks.images.foreground import foreground_png
+from pipeline_tasks.images.codec import decode_image, decode_mask, encode_mask
+from pipeline_tasks.images.foreground import foreground
 from pipeline_tasks.masks.parents import Descent, Parent, one_parent, read_parents, two_parents
 from pipeline_tasks.masks.placement import Placement, place
 from pipeline_tasks.masks.shape import Reason, Refusal
@@ -26,31 +26,50 @@ class Refused:
 
 
 def run(
-    params: Masks, seed: int, product: str, defect: str, samples: Sequence[Sample], normals: Sequence[Sample]
+    params: Masks, seed: int, product: str, defect: str, samples: Iterable[Sample], normals: Iterable[Sample]
 ) -> Iterator[MaskRow | Refused]:
     """Yield pair after pair of `defect`: a mask made from those of its base `samples`, placed on one of `normals`.
 
     A pair depends on the run's `seed` and its index alone. Without real masks there are no pairs.
+    Samples are read once, one at a time, and only their masks kept.
     Raises, at once, DataError if there is no normal image and LeakageError for a sample outside the base split.
     """
-    if leaked := next((s for s in (*samples, *normals) if s.split != "base"), None):
-        raise LeakageError(
-            f"{product}: '{leaked.source_path}' is of the {leaked.split} split; new masks are made from base samples "
-            "and placed on base images only: give this stage the tables of the base folder"
-        )
-    if not normals:
+    sources = _Sources(read_parents(_of_base(samples)), [_read_host(s) for s in _of_base(normals)], params)
+    if not sources.hosts:
         raise DataError(
             f"{product}: no normal image to place '{defect}' on; add images to its 'good' folder and run ingest again"
         )
-    sources = _Sources(read_parents(samples), normals, params)
     pairs = range(params.pairs_per_defect) if sources.parents else range(0)
     return (_make_pair(i, derive_seed(seed, product, defect, i), product, defect, sources) for i in pairs)
+
+
+def _of_base(samples: Iterable[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if sample.split != "base":
+            raise LeakageError(
+                f"{sample.product}: '{sample.source_path}' is of the {sample.split} split; new masks are made from "
+                "base samples and placed on base images only: give this stage the tables of the base folder"
+            )
+        yield sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A normal image by its path and digest, with the object on it as a PNG mask: thousands fit in memory."""
+
+    path: str
+    sha256: str
+    foreground: bytes
+
+
+def _read_host(normal: Sample) -> _Host:
+    return _Host(normal.source_path, normal.sha256, encode_mask(foreground(decode_image(normal.image))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
     parents: Sequence[Parent]
-    normals: Sequence[Sample]
+    hosts: Sequence[_Host]
     params: Masks
 
 
@@ -62,25 +81,25 @@ def _make_pair(index: int, seed: int, product: str, defect: str, sources: _Sourc
     for attempt in range(1, params.attempts + 1):
         try:
             descent = descent or (two_parents if interpolated else one_parent)(parents, rng)
-            normal = sources.normals[int(rng.integers(len(sources.normals)))]
-            placed = place(descent.shape, decode_mask(foreground_png(normal.image)), seen, params, rng)
+            host = sources.hosts[int(rng.integers(len(sources.hosts)))]
+            placed = place(descent.shape, decode_mask(host.foreground), seen, params, rng)
         except Refusal as refusal:
             reasons[refusal.reason] += 1
         else:
-            return _row(index, product, defect, seed, normal, descent, placed, attempt)
+            return _row(index, product, defect, seed, host, descent, placed, attempt)
     return Refused(index, reasons.most_common(1)[0][0])
 
 
 def _row(
-    index: int, product: str, defect: str, seed: int, normal: Sample, descent: Descent, placed: Placement, attempts: int
+    index: int, product: str, defect: str, seed: int, host: _Host, descent: Descent, placed: Placement, attempts: int
 ) -> MaskRow:
     return MaskRow(
         pair_index=index,
         product=product,
         defect=defect,
         seed=seed,
-        normal_path=normal.source_path,
-        normal_sha256=normal.sha256,
+        normal_path=host.path,
+        normal_sha256=host.sha256,
         kind=descent.kind,
         parent_a=descent.a.path,
         parent_b=descent.b.path,

@@ -10,6 +10,7 @@ from pipeline_tasks.schema import GOOD, MaskRow, Sample
 def settings():
     return Generate(
         backend="inpainting",
+    threads=1,
         steps=2,
         batch_size=4,
         dilation_px=3,

@@ -12,6 +12,7 @@ from pipeline_tasks.params import Train
 
 PARAMS = Train(
     backend="inpainting",
+    threads=1,
     steps=6,
     batch_size=2,
     window_px=32,

@@ -9,6 +9,7 @@ from pipeline_tasks.stages import train
 
 PARAMS = Train(
     backend="inpainting",
+    threads=1,
     steps=2,
     batch_size=2,
     window_px=32,
