@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline_tasks import storage
 from pipeline_tasks.errors import DataError, SchemaError
 from pipeline_tasks.schema import MaskRow, SetAside, arrow_schema
 from pipeline_tasks.storage import (
@@ -14,6 +16,7 @@ from pipeline_tasks.storage import (
     ROWS_PER_GROUP,
     atomic_file,
     atomic_folder,
+    bounded_groups,
     content_digest,
     open_table,
     read_json,
@@ -70,6 +73,31 @@ def test_rows_are_written_in_groups_that_fit_in_memory(tmp_path):
     write_rows(tmp_path / "t.parquet", iter(readings(3 * ROWS_PER_GROUP + 1)), Reading)
     metadata = open_table(tmp_path / "t.parquet", Reading).metadata
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROWS_PER_GROUP] * 3 + [1]
+
+
+def test_large_rows_are_held_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "BYTES_PER_GROUP", 1000)
+    large = [replace(READING, count=i, image=bytes([i]) * 600) for i in range(5)]
+    path = tmp_path / "t.parquet"
+    write_rows(path, large, Reading)
+    metadata = open_table(path, Reading).metadata
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [2, 2, 1]
+    assert list(read_rows(path, Reading)) == large
+    begin = metadata.row_group(2).column(0).file_offset or metadata.row_group(2).column(0).dictionary_page_offset
+    whole = bytearray(path.read_bytes())
+    whole[begin : begin + 200] = b"\xff" * 200
+    path.write_bytes(whole)
+    assert list(islice(read_rows(path, Reading), 4)) == large[:4]  # the damaged last group is not read ahead
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [([], []), ([1] * 7, [3, 3, 1]), ([10, 1, 1, 9, 1], [1, 3, 1]), ([99, 99], [1, 1])],
+)
+def test_groups_close_by_number_or_by_size(sizes, groups):
+    made = list(bounded_groups(sizes, 3, 10, lambda size: size))
+    assert [len(group) for group in made] == groups
+    assert [size for group in made for size in group] == sizes
 
 
 def test_shards_are_full_but_for_the_last(tmp_path):

@@ -54,6 +54,6 @@ class Backend(Protocol):
 
 
 def settings_digest(params: Generate, *own: object) -> str:
-    """Return the SHA-256 (hex) of a backend's `own` determinants and of the settings that change pixels in any of them."""
+    """Return the SHA-256 (hex) of a backend's `own` determinants and the settings that bear on every pair."""
     settings = (*own, params.severity, params.dilation_px, params.feather_px)
     return hashlib.sha256(repr(settings).encode()).hexdigest()

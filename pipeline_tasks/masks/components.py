@@ -6,6 +6,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
@@ -58,8 +59,8 @@ class Component:
     @cached_property
     def nearest(self) -> list[Indices]:
         """For each point of each outline, the nearest skeleton point."""
-        tree = cKDTree(np.stack([self.skeleton.points.real, self.skeleton.points.imag], axis=1))
-        return [tree.query(np.stack([o.real, o.imag], axis=1))[1] for o in self.outlines]
+        tree = cKDTree(_plane(self.skeleton.points))
+        return [tree.query(_plane(outline))[1] for outline in self.outlines]
 
     @cached_property
     def is_ribbon(self) -> bool:
@@ -105,7 +106,7 @@ def _bridge_gaps(mask: Mask) -> Mask:
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask
-    bridges = dict(_small_gaps(mask, labels, boxes[:, 2:4].max(axis=1)))
+    bridges = dict(_small_gaps(mask, np.asarray(labels, np.int32), np.asarray(boxes, np.int32)))
     pairs = np.array(list(bridges), np.intp).reshape(-1, 2)
     gaps = [abs(start - end) for start, end in bridges.values()]
     tree = minimum_spanning_tree(coo_matrix((gaps, pairs.T), shape=(count, count))).tocoo()
@@ -116,27 +117,37 @@ def _bridge_gaps(mask: Mask) -> Mask:
     return canvas.astype(bool)
 
 
-def _small_gaps(
-    mask: Mask, labels: Indices, extents: Indices
-) -> Iterator[tuple[tuple[int, int], tuple[complex, complex]]]:
-    """Yield (piece, other piece), (point of the one, point of the other) for each gap that is small for their size.
+def _small_gaps(mask: Mask, labels: Indices, boxes: Indices) -> Iterator[tuple[tuple[int, int], Points]]:
+    """Yield (piece, other piece), [point of the one, point of the other] for each gap that is small for their size.
 
-    labels [H, W]: each pixel's piece; extents: each piece's. The longer piece of a pair comes first.
+    labels [H, W]: each pixel's piece; boxes [N, 4 or more]: each piece's x, y, width, height. The longer piece of a
+    pair comes first.
     """
-    inner = cv2.erode(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
-    ys, xs = np.nonzero(mask & (inner == 0))
-    points, owners = np.stack([xs, ys], axis=1), labels[ys, xs]
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    borders = np.where(cv2.erode(mask.astype(np.uint8), cross), 0, labels)
+    extents = boxes[:, 2:4].max(axis=1)
     for piece in np.argsort(-extents[1:], kind="stable") + 1:
         limit = GAP_FRACTION * extents[piece]
         if limit < SMALLEST_GAP_PX:
             return
-        own = points[owners == piece]
-        points, owners = points[owners != piece], owners[owners != piece]
-        near = np.flatnonzero(((points >= own.min(axis=0) - limit) & (points <= own.max(axis=0) + limit)).all(axis=1))
-        gaps, nearest = cKDTree(own).query(points[near])
-        order = np.lexsort((gaps, owners[near]))
-        others, first = np.unique(owners[near][order], return_index=True)
-        for other, i in zip(others, order[first], strict=True):
-            if gaps[i] <= limit:
-                ends = complex(*own[nearest[i]]), complex(*points[near[i]])
-                yield (int(piece), int(other)), ends
+        low, high = boxes[piece, :2] - int(limit), boxes[piece, :2] + boxes[piece, 2:4] + int(limit)
+        around = borders[max(low[1], 0) : high[1], max(low[0], 0) : high[0]]
+        ys, xs = np.nonzero(around)
+        owners, points = around[ys, xs], xs + 1j * ys + complex(*np.maximum(low, 0))
+        around[around == piece] = 0
+        for other, ends in _shortest_gaps(points[owners == piece], points[owners != piece], owners[owners != piece]):
+            if abs(ends[0] - ends[1]) <= limit:
+                yield (int(piece), other), ends
+
+
+def _shortest_gaps(piece: Points, points: Points, owners: Indices) -> Iterator[tuple[int, Points]]:
+    """Yield owner, [point of `piece`, point of the owner] at the shortest gap to each owner of `points`."""
+    gaps, nearest = cKDTree(_plane(piece)).query(_plane(points))
+    order = np.lexsort((gaps, owners))
+    others, first = np.unique(owners[order], return_index=True)
+    for other, i in zip(others, order[first], strict=True):
+        yield int(other), np.array([piece[nearest[i]], points[i]])
+
+
+def _plane(points: Points) -> NDArray[np.float64]:
+    return np.stack([points.real, points.imag], axis=1)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline_tasks.backends import inpainting
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.diffusion.network import make_unet
 from pipeline_tasks.diffusion.source import Grain
 from pipeline_tasks.errors import ModelError
-from pipeline_tasks.images.codec import decode_image
+from pipeline_tasks.images.codec import decode_image, encode_mask
 
 GRAIN = Grain(np.full((15, 15), 1 / 15, np.float32), np.eye(3, dtype=np.float32), 0.5)
 
@@ -70,3 +71,39 @@ def test_a_mask_at_the_very_corner_is_painted(folder, settings, rows, defects, n
     backend = InpaintingBackend.load(folder, settings)
     (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, "p", settings)
     assert pair.change_inside > 0 and pair.change_outside_max == 0
+
+
+def test_condition_planes_are_no_larger_than_a_window(folder, settings, rows, defects, normals, monkeypatch):
+    sizes, planes = [], inpainting.condition_planes
+    monkeypatch.setattr(
+        inpainting, "condition_planes", lambda hole, *rest: sizes.append(hole.shape[-2:]) or planes(hole, *rest)
+    )
+    (row,) = rows([(0, 0)])
+    long = replace(row, mask=encode_mask(np.eye(96, dtype=bool)), mask_area_px=96)
+    (pair,) = make_pairs(InpaintingBackend.load(folder, settings), [long], defects, normals, "p", settings)
+    assert pair.change_inside > 0
+    assert set(sizes) == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"steps": 3}, True),
+        ({"severity": 2.0}, True),
+        ({"dilation_px": 4}, True),
+        ({"feather_px": 1}, True),
+        ({"precision": "bfloat16"}, True),
+        ({"batch_size": 1}, False),
+        ({"shard_pairs": 9}, False),
+    ],
+)
+def test_digest_tells_apart_what_changes_the_pairs(folder, settings, change, counts):
+    digests = {InpaintingBackend.load(folder, s).digest for s in (settings, settings.model_copy(update=change))}
+    assert len(digests) == 1 + counts
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_digest_tells_weights_apart(folder, settings, tmp_path):
+    Inpainting(make_unet(1, [8, 16], seed=1), ["scratch"], 30.0, GRAIN, 32, 3).save(tmp_path / "other")
+    digests = {InpaintingBackend.load(model, settings).digest for model in (folder, tmp_path / "other")}
+    assert len(digests) == 2

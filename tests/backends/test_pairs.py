@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline_tasks.backends import pairs
 from pipeline_tasks.backends.pairs import BLOCK_PAIRS, make_pairs
 from pipeline_tasks.backends.paste import PasteBackend
 from pipeline_tasks.errors import DataError, LeakageError
@@ -58,6 +59,19 @@ def test_pairs_do_not_depend_on_what_is_made_beside_them(settings, rows, defects
     together = list(make_pairs(backend, many, defects, normals, "p", settings))
     alone = [next(make_pairs(backend, [row], defects, normals, "p", settings)) for row in many]
     assert together == alone
+
+
+def test_large_images_are_rendered_a_few_at_a_time(settings, rows, defects, normals, monkeypatch):
+    blocks = []
+
+    class Counting(White):
+        def render(self, requests):
+            blocks.append(len(requests))
+            return super().render(requests)
+
+    monkeypatch.setattr(pairs, "BLOCK_PX", 2 * 96 * 96)
+    list(make_pairs(Counting(), rows([(0, 0)] * 5), defects, normals, "p", settings))
+    assert blocks == [2, 2, 1]
 
 
 def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(settings, rows, defects, normals):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.paste import PasteBackend
@@ -33,6 +34,7 @@ def test_severity_scales_the_contrast(settings, rows, defects, normals):
     np.testing.assert_allclose(faint, 0.3 * full, rtol=0.1)
 
 
-def test_digest_tells_severities_apart(settings):
-    other = PasteBackend(settings.model_copy(update={"severity": 0.5}))
+@pytest.mark.parametrize("change", [{"severity": 0.5}, {"dilation_px": 4}, {"feather_px": 1}])
+def test_digest_tells_apart_what_changes_the_pairs(settings, change):
+    other = PasteBackend(settings.model_copy(update=change))
     assert PasteBackend(settings).digest != other.digest and len(other.digest) == 64

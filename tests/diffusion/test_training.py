@@ -115,3 +115,11 @@ def test_windows_are_normalised_and_normal_windows_have_no_defect():
         and hole.shape == (2, 1, 32, 32)
         and condition.shape[1] == condition_channels(2) - 3
     )
+
+
+def test_cudnn_is_held_to_deterministic_kernels():
+    unet, seen = make_unet(2, PARAMS.channels, seed=3), []
+    unet.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.deterministic))
+    train(unet, training_set(), PARAMS, 5, CPU, torch.float32, Memory(), iter)
+    assert seen == [True] * PARAMS.steps
+    assert not torch.backends.cudnn.deterministic

@@ -2,8 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline_tasks.images.codec import decode_mask, encode_image
-from pipeline_tasks.images.foreground import foreground, foreground_png
+from pipeline_tasks.images.foreground import foreground
 
 
 def noisy(grey, seed=0):
@@ -78,8 +77,3 @@ def test_defect_belongs_to_the_object():
     defect[60:70, 25:60] = True
     pixels[defect] = 20
     assert foreground(pixels, defect)[defect].all()
-
-
-def test_stored_form_is_the_same_mask():
-    pixels, _ = plate()
-    assert (decode_mask(foreground_png(encode_image(pixels))) == foreground(pixels)).all()

@@ -169,3 +169,10 @@ def test_no_file_is_yielded_twice(product_folder):
     product_folder.good(3).good(2, "test").defect("pit", 3).defect("scratch", 2)
     product_folder.image("test/pit/deep/x.png")
     assert max(Counter(item.source_path for item in mvtec.read(product_folder.root)).values()) == 1
+
+
+def test_a_link_to_itself_is_outside(product_folder):
+    product_folder.good(1).defect("pit", 1)
+    for name in ("train/good/loop.png", "loop.png"):
+        (product_folder.root / name).symlink_to(product_folder.root / name)
+    assert reasons(product_folder) == {"train/good/loop.png": Reason.OUTSIDE, "loop.png": Reason.OUTSIDE}

@@ -1,7 +1,10 @@
 import cv2
 import numpy as np
+import pytest
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
-from pipeline_tasks.masks.components import RealMask
+from pipeline_tasks.masks.components import GAP_FRACTION, RealMask
 
 
 def canvas(*draw):
@@ -59,3 +62,28 @@ def test_bars_are_ribbons_and_discs_are_spots():
 
 def test_centre_is_the_centroid():
     assert abs(RealMask(canvas(disc(70, 40, 9))).centre - (70 + 40j)) < 1e-9
+
+
+def joined(mask):
+    """Return how many defects the pieces of `mask` make, by the distances between all of their pixels."""
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    points = [np.argwhere(labels == label) for label in range(1, count)]
+    extents = boxes[1:, 2:4].max(axis=1)
+    gaps = np.array([[cdist(a, b).min() for b in points] for a in points])
+    return connected_components(gaps <= GAP_FRACTION * np.maximum.outer(extents, extents))[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pieces_are_one_defect_where_their_gap_is_small(seed):
+    rng = np.random.default_rng(seed)
+    lines = rng.integers(0, (200, 120, 24, 24), (25, 4)) - (0, 0, 12, 12)
+    mask = canvas(*(lambda a, v=v: cv2.line(a, v[:2].tolist(), (v[:2] + v[2:]).tolist(), 1, 1) for v in lines))
+    assert len(RealMask(mask).components) == joined(mask)
+
+
+def test_components_do_not_depend_on_the_image_around_them():
+    small, large = canvas(bar(10, 80), bar(92, 190)), np.zeros((2000, 3000), bool)
+    large[700:820, 1100:1300] = small
+    (one,), (other,) = RealMask(small).components, RealMask(large).components
+    assert other.corner - one.corner == 1100 + 700j
+    assert (other.bridged == one.bridged).all() and (other.crop == one.crop).all()

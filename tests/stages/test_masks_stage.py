@@ -1,6 +1,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -102,6 +103,26 @@ def test_a_pair_depends_on_the_seed():
 def test_pairs_are_made_one_at_a_time():
     rows = run(PARAMS.model_copy(update={"pairs_per_defect": 10**9}), 0, "plate", "crack", BASE, NORMALS)
     assert len(list(itertools.islice(rows, 3))) == 3
+
+
+class Watched(Sample):
+    __slots__ = ("__weakref__",)
+
+
+def test_images_are_held_one_at_a_time():
+    alive, most = WeakSet(), []
+
+    def stream(samples):
+        for i in range(12):
+            one = samples[i % len(samples)]
+            watched = Watched(**{f: getattr(one, f) for f in Sample.__slots__} | {"source_path": f"{i}"})
+            alive.add(watched)
+            most.append(len(alive))
+            yield watched
+
+    rows = made(3, base=stream(BASE), normals=stream(NORMALS))
+    assert [type(row) for row in rows] == [MaskRow] * 3
+    assert max(most) <= 3
 
 
 def test_one_real_mask_is_only_transformed():
