@@ -32,7 +32,8 @@ TINY = {
 def project(tmp_path_factory):
     """This repository's files in a git repository of their own, with a tiny product and a cheap params.yaml."""
     root = tmp_path_factory.mktemp("project") / "defectline"
-    shutil.copytree(REPOSITORY / "pipeline_tasks", root / "pipeline_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    compiled = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "pipeline_tasks", root / "pipeline_tasks", ignore=compiled)
     (root / ".dvc").mkdir()
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
