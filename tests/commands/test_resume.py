@@ -10,7 +10,7 @@ from pipeline_tasks.commands.work import work_folder
 from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.params import load_params
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
-from pipeline_tasks.storage import content_digest, write_json, write_rows
+from pipeline_tasks.storage import PARTIAL, content_digest, write_json, write_rows
 
 SMALL = {
     "train": {"steps": 9, "batch_size": 2, "window_px": 32, "channels": [8, 16], "checkpoint_every_steps": 2},
@@ -137,6 +137,21 @@ def test_generation_resumes_after_its_finished_shards(project, monkeypatch):
         patch.setattr(pairs, "_pair", lambda *a: (made.append(1), original(*a))[1])
         assert run_generate(project, "resumed") == whole
     assert len(made) == 8 - 3
+
+
+def test_what_a_killed_write_left_is_not_published(project, monkeypatch):
+    run_train(project, "model")
+    whole = run_generate(project, "whole")
+    from pipeline_tasks.backends import pairs
+
+    with monkeypatch.context() as patch:
+        kill_after(patch, 4, pairs, "_pair")
+        with pytest.raises(Killed):
+            run_generate(project, "resumed")
+    (shard,) = (project / ".work/generate/p-pit").rglob("*.parquet")
+    (shard.parent / f".00001.parquet.abc{PARTIAL}").write_bytes(b"PAR1, and no more")  # kill -9 removes nothing
+    assert run_generate(project, "resumed") == whole
+    assert {p.name for p in (project / "resumed").iterdir()} == {p.name for p in (project / "whole").iterdir()}
 
 
 def test_other_parameters_do_not_resume_old_work(project):
