@@ -108,4 +108,4 @@ def add_base_image(product, defect):
     """Add one defective part whose name comes first, so that it is of the base split."""
     for folder, suffix in (("test", ""), ("ground_truth", "_mask")):
         image = cv2.imread(str(product / folder / defect / f"003{suffix}.png"), cv2.IMREAD_UNCHANGED)
-        cv2.imwrite(str(product / folder / defect / f"a_new_one{suffix}.png"), cv2.flip(image, -1))
+        cv2.imwrite(str(product / folder / defect / f"00{suffix}.png"), cv2.flip(image, -1))
