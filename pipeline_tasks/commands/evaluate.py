@@ -49,14 +49,10 @@ def evaluate(
 
 
 def _samples(folder: Path) -> "list[Sample]":
-    from pipeline_tasks.errors import DataError
     from pipeline_tasks.schema import Sample
-    from pipeline_tasks.storage import read_rows
+    from pipeline_tasks.storage import read_rows, sample_files
 
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        raise DataError(f"{folder}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
-    return [sample for file in files for sample in read_rows(file, Sample)]
+    return [sample for file in sample_files(folder) for sample in read_rows(file, Sample)]
 
 
 def _choose(pairs: Path, most: int) -> dict[str, set[int]]:
