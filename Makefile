@@ -1,10 +1,13 @@
 # make refresh [DATA=folder]   raw samples in, a registered dataset out (without DATA: the sample product)
+#              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
 # make test / make check       everything that must hold / the static part of it
 
 PYTHON := python3
 SAMPLE := data/raw/plate
 DATA := $(SAMPLE)
+PROFILE :=
+SHARED :=
 PORT :=
 MLFLOW_PORT :=
 export DATA
@@ -16,7 +19,8 @@ HEADLESS := $(BIN)/python -m dags.headless
 .PHONY: refresh up down test check
 
 refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
-	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT))
+	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT)) \
+	  $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
 
 up: $(INSTALLED)
 	@$(HEADLESS) up $(if $(PORT),--port $(PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))

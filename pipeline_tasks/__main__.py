@@ -1,5 +1,6 @@
 """The command line: `defectline COMMAND`. Every command is a function in commands/; heavy imports wait inside it."""
 
+import os
 import signal
 import sys
 import traceback
@@ -12,9 +13,11 @@ from pipeline_tasks.errors import DefectlineError
 
 COMMANDS = (
     "sample",
+    "profile",
     "catalog",
     "ingest",
     "prompts",
+    "pretrain",
     "train",
     "masks",
     "generate",
@@ -25,9 +28,14 @@ COMMANDS = (
     "register",
 )
 
+QUIET = {"TRANSFORMERS_VERBOSITY": "error"}
+"""Environment for libraries that would tell more than anybody needs, unless the user has set it."""
+
 
 def main() -> None:
     """Run the command line; an expected error prints its message and exits with its status, a crash with CRASHED."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:
         app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline_tasks.errors import ConfigError
-from pipeline_tasks.params import describe, read_yaml, to_yaml
 from pipeline_tasks.schema import GOOD
+from pipeline_tasks.yaml_files import describe, read_yaml, to_yaml
 
 SHELL_CHARACTERS = frozenset('"$`\\\n')
 """dvc.yaml puts paths between double quotes in a command, where these mean something else."""
@@ -48,10 +48,18 @@ class Product(_Entry):
     layout: Annotated[str, Field(description="name of the folder layout, see layouts/")]
 
 
+class Generator(_Entry):
+    """What one generator learns from: paths of a product's base samples and prompts, or of the folders of several."""
+
+    base: FolderPath
+    prompts: FolderPath
+
+
 class Defect(_Entry):
     """One defect of one product."""
 
     product: Name
+    generator: Name
     defect: Annotated[str, AfterValidator(_check_defect)]
 
 
@@ -59,6 +67,7 @@ class Catalog(_Entry):
     """The whole of catalog.yaml. A defect's key is '{product}-{defect}'."""
 
     products: Annotated[dict[Name, Product], Field(min_length=1)]
+    generators: Annotated[dict[Name, Generator], Field(min_length=1)]
     defects: Annotated[dict[str, Defect], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -68,11 +77,17 @@ class Catalog(_Entry):
                 raise ValueError(f"defects: key '{key}' should read '{item.product}-{item.defect}'")
             if item.product not in self.products:
                 raise ValueError(f"defects: '{key}' names product '{item.product}', which is not among the products")
+            if item.generator not in self.generators:
+                raise ValueError(f"defects: '{key}' names generator '{item.generator}', which is not among them")
         return self
 
     def defects_of(self, product: str) -> list[str]:
         """Return the names of a product's defects, in the catalog's order."""
         return [d.defect for d in self.defects.values() if d.product == product]
+
+    def generator_of(self, product: str) -> str:
+        """Return the name of the generator that makes a product's pairs."""
+        return next(d.generator for d in self.defects.values() if d.product == product)
 
     def to_yaml(self) -> str:
         """Return the catalog as YAML text."""

@@ -1,13 +1,12 @@
 """params.yaml as frozen models, one class per section. The file holds the only values: no defaults are set here."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.yaml_files import describe, read_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -39,35 +38,134 @@ class Ingest(Section):
     ]
 
 
+class Backend(Section):
+    """Which generator makes the pairs, and what it starts from."""
+
+    name: Literal["inpainting", "controlnet", "paste"]
+    pretrained: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="controlnet: the frozen base: 'scratch' (see pretrain), a hub id (owner/name) or a "
+            "folder in diffusers format (Stable Diffusion 1.5 family, safetensors)",
+        ),
+    ]
+    revision: Annotated[str, Field(min_length=1, description="git revision of a hub id")]
+    resolution_px: Annotated[int, Field(ge=32, multiple_of=8, description="controlnet: side of the images it sees")]
+    view: Annotated[
+        Literal["window", "image"],
+        Field(description="controlnet sees a square around the defect, or (paper) the whole image, scaled"),
+    ]
+
+
 class Prompts(Section):
-    """Text prompts (CAGen section 4)."""
+    """Text prompts (CAGen section 4; AnomalyAlign; METHODS section 1)."""
 
-    kind: Literal["template"]
+    kind: Literal["template", "semantic"]
     template: Annotated[str, Field(pattern=r"\{defect\}", description="may use {defect} and {product}")]
+    clip: Annotated[str, Field(min_length=1, description="semantic: CLIP model, a hub id or a folder (safetensors)")]
+    max_phrases: Annotated[PositiveInt, Field(description="semantic: most phrases joined to the template")]
+    min_gain: Annotated[float, Field(ge=0, description="semantic: least rise of the cosine similarity by a phrase")]
 
 
-class Train(Section):
-    """The inpainting generator's training (METHODS section 3a)."""
+class Pretrain(Section):
+    """The base of `pretrained: scratch`: a small codec (VAE), text encoder and UNet, trained on the base samples."""
 
-    backend: Literal["inpainting"]
     threads: Threads
-    steps: PositiveInt
-    batch_size: PositiveInt
-    window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
-    learning_rate: PositiveFloat
-    channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
-    normal_fraction: Annotated[Fraction, Field(description="share of windows from normal images")]
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
+    codec_steps: PositiveInt
+    codec_batch_size: PositiveInt
+    codec_learning_rate: PositiveFloat
+    codec_channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="halves per further one")]
+    latent_channels: PositiveInt
+    text_width: Annotated[int, Field(ge=8, multiple_of=8)]
+    text_layers: PositiveInt
+    views_per_image: Annotated[PositiveInt, Field(description="random views of each image, encoded once and cached")]
+    unet_steps: PositiveInt
+    unet_batch_size: PositiveInt
+    unet_learning_rate: PositiveFloat
+    unet_channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths")]
     checkpoint_every_steps: PositiveInt
     device: Device
     precision: Precision
+
+
+class TrainInpainting(Section):
+    """What only the inpainting generator's training knows (METHODS section 3a)."""
+
+    window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
+    channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
+    dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
+
+
+class TrainControlNet(Section):
+    """What only the ControlNet's training knows (METHODS section 3; CAGen Eq. 1, AnomalyAlign)."""
+
+    views_per_image: Annotated[PositiveInt, Field(description="random views of each image, encoded once and cached")]
+    accumulate: Annotated[PositiveInt, Field(description="parts that a batch is computed in; divides batch_size")]
+    gradient_checkpointing: Annotated[bool, Field(description="less memory for more time")]
+    schedule: Annotated[Literal["constant", "cosine"], Field(description="of the learning rate; paper: constant")]
+    noise_schedule: Annotated[Literal["checkpoint", "cosine"], Field(description="paper (DefectSynth): cosine")]
+    prompt_dropout: Annotated[Fraction, Field(description="share of empty prompts, for classifier-free guidance")]
+    alignment_weight: Annotated[float, Field(ge=0, description="lambda of the alignment loss (AnomalyAlign); 0 = off")]
+    min_snr_gamma: Annotated[float, Field(ge=0, description="min-SNR weighting (Hang et al. 2023); 0 = off")]
+    lora_rank: Annotated[NonNegativeInt, Field(description="rank of LoRA adapters on the base's attention; 0 = none")]
+    processes: Annotated[PositiveInt, Field(description="processes (GPUs) that share a batch, started by accelerate")]
+
+
+class Train(Section):
+    """The generator's training (METHODS section 3)."""
+
+    threads: Threads
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    normal_fraction: Annotated[Fraction, Field(description="share of normal images in training")]
+    ema_decay: Annotated[float, Field(ge=0, lt=1, description="0 = the last weights as they are")]
+    checkpoint_every_steps: PositiveInt
+    device: Device
+    precision: Precision
+    inpainting: TrainInpainting
+    controlnet: TrainControlNet
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> "Train":
+        parts = self.controlnet.accumulate * self.controlnet.processes
+        if self.batch_size % parts:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of accumulate x processes ({parts})")
+        return self
+
+
+class Perlin(Section):
+    """Masks of thresholded noise (CAGen section 4, DRAEM; Perlin 1985)."""
+
+    cells_max: Annotated[PositiveInt, Field(description="noise cells along the object: a power of two up to 2^this")]
+    area_min: Annotated[float, Field(gt=0, lt=1, description="least and largest share of the object that is defect")]
+    area_max: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _areas_in_order(self) -> "Perlin":
+        if self.area_min > self.area_max:
+            raise ValueError(f"area_min ({self.area_min}) must not exceed area_max ({self.area_max})")
+        return self
 
 
 class Masks(Section):
     """New masks from real ones (METHODS section 2; DefectSynth section III-C)."""
 
     pairs_per_defect: PositiveInt
+    kind: Annotated[
+        Literal["hybrid", "image", "latent", "perlin"],
+        Field(
+            description="how masks are made: between real ones in image or latent space (hybrid: whichever suits), "
+            "or of noise"
+        ),
+    ]
+    tau: Annotated[
+        Fraction, Field(description="hybrid: least mean area fraction for latent space (DefectSynth: 0.053)")
+    ]
+    min_width_px: Annotated[float, Field(ge=0, description="hybrid: least mean width for latent space")]
+    latent_steps: Annotated[PositiveInt, Field(description="latent: steps of DDIM inversion and of sampling (Eq. 4)")]
+    perlin: Perlin
     interpolated_fraction: Annotated[Fraction, Field(description="share of masks interpolated between two real ones")]
     rotation_degrees: Annotated[float, Field(ge=0, le=180, description="largest rotation, either way")]
     scale_min: PositiveFloat
@@ -75,6 +173,9 @@ class Masks(Section):
     flip: bool
     placement_spread: Annotated[Fraction, Field(description="0 = as seen in base masks, 1 = anywhere on the object")]
     attempts: Annotated[PositiveInt, Field(description="placements tried per pair before it is refused and counted")]
+    threads: Threads
+    device: Device
+    precision: Precision
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> "Masks":
@@ -83,24 +184,68 @@ class Masks(Section):
         return self
 
 
+class GenerateInpainting(Section):
+    """What only the inpainting generator's sampling knows (METHODS section 3a)."""
+
+    steps: Annotated[PositiveInt, Field(description="Euler steps of the flow")]
+
+
+class Sae(Section):
+    """Selective Attention Enhancement (DefectSynth Eq. 5-8, Algorithm 1)."""
+
+    enabled: bool
+    compare: Annotated[Literal["x0", "zt"], Field(description="the reference with the predicted x0, or (paper) z_t")]
+    softmax: Annotated[Literal["masked", "all"], Field(description="over the masked cells, or (paper) all of them")]
+    cap: Annotated[float, Field(ge=0, description="largest weight; 0 = none (paper: Eq. 7 reaches |M| + 1)")]
+    rotations: Annotated[PositiveInt, Field(description="angles tried for the alignment, evenly over a full turn")]
+
+
+class Sff(Section):
+    """Similarity-based Feature Fusion (DefectSynth Eq. 9)."""
+
+    enabled: bool
+    rate: Annotated[Fraction, Field(description="share of the masked cells that are fused")]
+    own_weight: Annotated[Fraction, Field(description="w_i; the references share the rest")]
+
+
+class GenerateControlNet(Section):
+    """What only the ControlNet's sampling knows (METHODS section 4)."""
+
+    steps: Annotated[PositiveInt, Field(description="DDIM steps (DefectSynth IV; paper's timing: 50)")]
+    eta: Annotated[Fraction, Field(description="0 = deterministic DDIM (paper), 1 = DDPM")]
+    guidance_scale: Annotated[float, Field(ge=1, description="classifier-free guidance; 1 = none")]
+    control_scale: Annotated[float, Field(ge=0, description="strength of the ControlNet's residuals; paper: 1")]
+    blend: Annotated[
+        Literal["each_step", "end"], Field(description="fusion with the normal's latents (CAGen Eq. 2-5; paper: end)")
+    ]
+    sae: Sae
+    sff: Sff
+    compile: Annotated[bool, Field(description="torch.compile the networks; batches have a fixed shape")]
+
+
 class Generate(Section):
     """Pairs from masks and normal images (METHODS section 4)."""
 
     threads: Threads
-    backend: Literal["inpainting", "paste"]
-    steps: Annotated[PositiveInt, Field(description="Euler steps of the flow")]
-    batch_size: Annotated[PositiveInt, Field(description="windows sampled together; does not change the pairs")]
+    batch_size: Annotated[PositiveInt, Field(description="sampled together; changes pairs by rounding at most")]
     dilation_px: Annotated[NonNegativeInt, Field(description="how far beyond the mask pixels may change")]
     feather_px: Annotated[NonNegativeInt, Field(description="width of the soft edge of the composite")]
-    severity: Annotated[PositiveFloat, Field(description="scales the defect's contrast; 1 = as seen")]
+    severity: Annotated[PositiveFloat, Field(description="inpainting, paste: the defect's contrast; 1 = as seen")]
+    block_pairs: Annotated[PositiveInt, Field(description="consecutive pair indices made together, SFF's references")]
     shard_pairs: Annotated[PositiveInt, Field(description="pairs per Parquet shard, the unit of resuming")]
+    min_alignment: Annotated[Fraction, Field(description="least agreement of change and mask; below: made again")]
+    attempts: Annotated[PositiveInt, Field(description="times a pair is made at the most; the best one is kept")]
     device: Device
     precision: Precision
+    inpainting: GenerateInpainting
+    controlnet: GenerateControlNet
 
     @model_validator(mode="after")
     def _feather_inside_dilation(self) -> "Generate":
         if self.feather_px > self.dilation_px:
             raise ValueError(f"feather_px ({self.feather_px}) must not exceed dilation_px ({self.dilation_px})")
+        if self.shard_pairs % self.block_pairs:
+            raise ValueError(f"shard_pairs ({self.shard_pairs}) must be a multiple of block_pairs ({self.block_pairs})")
         return self
 
 
@@ -134,7 +279,7 @@ class Register(Section):
     """Publication of a refreshed version."""
 
     experiment: Annotated[str, Field(min_length=1, description="MLflow experiment")]
-    git_commit: Annotated[bool, Field(description="commit dvc.lock and catalog.yaml after a refresh")]
+    git_commit: Annotated[bool, Field(description="commit dvc.lock, catalog.yaml and params.yaml")]
     sample_pairs: Annotated[PositiveInt, Field(description="pairs per defect shown in the report")]
 
 
@@ -142,8 +287,10 @@ class Params(Section):
     """The whole of params.yaml."""
 
     run: Run
+    backend: Backend
     ingest: Ingest
     prompts: Prompts
+    pretrain: Pretrain
     train: Train
     masks: Masks
     generate: Generate
@@ -152,65 +299,9 @@ class Params(Section):
     register_: Annotated[Register, Field(alias="register")]
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as a number, as DVC does; PyYAML alone, which follows YAML 1.1, takes it for text."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes text that starts with a digit: YAML 1.1 and 1.2 (DVC) differ over what 0893, 1_000 or 1e-3 are."""
-
-
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "'" if re.match(r"[-+.]?\d", text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _represent)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
-)
-
-
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml. Raises ConfigError naming the file and every offending key."""
     try:
         return Params.model_validate(read_yaml(path, "run defectline in the folder that holds params.yaml"))
     except ValidationError as error:
         raise ConfigError(describe(path, error)) from error
-
-
-def read_yaml(path: Path, if_missing: str) -> Any:
-    """Read a YAML file. Raises ConfigError saying what to do `if_missing`, or in which line it is not YAML."""
-    try:
-        with path.open("rb") as stream:
-            return yaml.load(stream, _Loader)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: missing; {if_missing}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-
-
-def to_yaml(value: Any) -> str:
-    """Return `value` as YAML that `read_yaml` and DVC read alike."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
-
-
-def describe(source: Path, error: ValidationError) -> str:
-    """Return one line naming `source`, each wrong key and what is wrong with it."""
-    return f"{source}: " + "; ".join(_complaint(**problem) for problem in error.errors(include_url=False))
-
-
-def _complaint(*, loc: tuple[int | str, ...], type: str, msg: str, input: Any, **_: Any) -> str:
-    key = ".".join(str(part) for part in loc if part != "[key]") or "the file"
-    match type:
-        case "extra_forbidden":
-            reason = "unknown key, correct or remove it"
-        case "missing":
-            reason = "missing, add it"
-        case "model_type" | "dict_type":
-            reason = f"should hold keys with values, found {input!r}"
-        case "value_error":
-            reason = msg.removeprefix("Value error, ")
-        case _:
-            reason = f"{msg}, found {input!r}"
-    return f"{key}: {reason}"

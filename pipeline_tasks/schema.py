@@ -14,6 +14,11 @@ import pyarrow as pa
 GOOD = "good"
 """The defect name of normal images (DefectDiffu section 3.2, MVTec-AD)."""
 
+MASK_KIND = (
+    "how the mask was made: 'transformed' (one real mask, warped), 'image' or 'latent' (between two real masks, in "
+    "image or latent space: DefectSynth section III-C) or 'perlin' (noise on the object: CAGen section 4)"
+)
+
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary()}
 
 
@@ -56,11 +61,13 @@ class MaskRow:
     seed: Annotated[int, "63-bit seed of the pair, derived from run seed, product, defect and index"]
     normal_path: Annotated[str, "source_path of the normal image that hosts the defect"]
     normal_sha256: Annotated[str, "sha256 of that normal image"]
-    kind: Annotated[str, "'transformed' (one real mask, warped) or 'interpolated' (between two real masks)"]
-    parent_a: Annotated[str, "source_path of the first parent sample"]
-    parent_b: Annotated[str, "source_path of the second parent sample; equals parent_a for transformed masks"]
+    kind: Annotated[str, MASK_KIND]
+    kind_reason: Annotated[str, "why this kind, e.g. 'mean area 0.80% < tau 5.30%'"]
+    parent_a: Annotated[str, "source_path of the first parent sample; for perlin: a random one, for its appearance"]
+    parent_b: Annotated[str, "source_path of the second parent sample; equals parent_a for transformed and perlin"]
     alpha: Annotated[float, "interpolation weight, 0 = parent_a, 1 = parent_b (DefectSynth section III-C)"]
     warp: Annotated[list[float], "2x3 affine, row-major, from parent_a's pixel (x, y) to the normal image's, in px"]
+    placement: Annotated[float, "spread of the places: 0 = as seen in base masks, 1 = anywhere on the object (perlin)"]
     attempts: Annotated[int, "placements tried until this one was accepted, from 1"]
     mask_area_px: Annotated[int, "defect pixels"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, size of the normal image"]
@@ -74,14 +81,15 @@ class Pair:
     pair_index: Annotated[int, "index within product and defect, from 0"]
     product: Annotated[str, "product name"]
     defect: Annotated[str, "defect name"]
-    seed: Annotated[int, "63-bit seed of the pair"]
+    seed: Annotated[int, "63-bit seed the image was made from; the mask's, or derived from it on a later attempt"]
+    attempts: Annotated[int, "times the image was made until it was honest enough, from 1"]
     backend: Annotated[str, "generator that made the image"]
     backend_digest: Annotated[str, "SHA-256 of the generator's weights and the settings that change pixels, hex"]
     prompt: Annotated[str, "text prompt given to the generator"]
     normal_path: Annotated[str, "source_path of the normal image"]
     normal_sha256: Annotated[str, "sha256 of the normal image"]
     normal_derived: Annotated[bool, "true if the normal image is a defect-free counterpart made from a defect image"]
-    mask_kind: Annotated[str, "how the mask was made: 'transformed' or 'interpolated'"]
+    mask_kind: Annotated[str, MASK_KIND]
     parent_a: Annotated[str, "source_path of the mask's first parent"]
     parent_b: Annotated[str, "source_path of the mask's second parent"]
     alpha: Annotated[float, "interpolation weight between the parents, 0..1"]
@@ -90,11 +98,25 @@ class Pair:
     height: Annotated[int, "image height in px"]
     mask_area_px: Annotated[int, "defect pixels"]
     mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
+    fused_with: Annotated[list[int], "pair indices of the pairs whose features went into this one (DefectSynth Eq. 9)"]
+    alignment: Annotated[float, "agreement of change and mask before the composite: 0 = by chance, 1 = perfect"]
+    spill: Annotated[float, "share of the visible change before the composite that lies outside the dilated mask, 0..1"]
     change_inside: Annotated[float, "mean absolute change against the normal image inside the mask, grey levels 0..255"]
     change_outside_max: Annotated[int, "largest absolute change outside the dilated mask, grey levels; 0 = untouched"]
     image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A pair none of whose attempts was honest enough: nothing is dropped without a row here."""
+
+    pair_index: Annotated[int, "index within product and defect, from 0"]
+    product: Annotated[str, "product name"]
+    defect: Annotated[str, "defect name"]
+    attempts: Annotated[int, "times the image was made"]
+    alignment: Annotated[float, "the best attempt's agreement of change and mask, 0..1"]
 
 
 PIXEL_COLUMNS = frozenset({"image", "mask"})

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from itertools import islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,13 +147,6 @@ def _batches(path: Path, table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
         raise _damaged(path, error) from error
 
 
-def read_shards(path: Path, row: type[Row], size: int) -> Iterator[list[Row]]:
-    """Yield the rows of a Parquet file in lists of `size`, the last one shorter. The same errors as `open_table`."""
-    rows = read_rows(path, row)
-    while shard := list(islice(rows, size)):
-        yield shard
-
-
 def _damaged(path: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split())
     return DataError(f"{path}: not a readable Parquet file ({reason}); delete it and run `dvc repro`")
@@ -177,8 +169,11 @@ def read_json(path: Path) -> Any:
 
 
 def sample_files(folder: Path) -> list[Path]:
-    """Return the sample tables in `folder`, one per defect and one of normal images. Raises DataError without any."""
-    files = sorted(folder.glob("*.parquet"))
+    """Return the sample tables below `folder`, of a product or of several: one per defect and one of normal images.
+
+    Raises DataError without any.
+    """
+    files = sorted(file for file in folder.rglob("*.parquet") if not _is_unfinished(file.relative_to(folder)))
     if not files:
         raise DataError(f"{folder}: no samples; run `dvc repro` to make them or `dvc pull` to fetch them")
     return files
@@ -191,11 +186,20 @@ def content_digest(*paths: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files = sorted(p for p in path.rglob("*") if _counts(p, path)) if path.is_dir() else [path]
         digest.update(f"{len(files)}\0".encode())
         for file in files:
             digest.update(f"{file.relative_to(path)}\0".encode() + _file_digest(file))
     return digest.hexdigest()
+
+
+def _counts(file: Path, folder: Path) -> bool:
+    return file.is_file() and not _is_unfinished(file.relative_to(folder))
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell whether a path is, or is in, what a killed write left behind."""
+    return any(part.endswith(PARTIAL) for part in path.parts)
 
 
 def _file_digest(file: Path) -> bytes:

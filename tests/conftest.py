@@ -2,7 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,3 +142,14 @@ def defectline(
 def folder_class() -> type[ProductFolder]:
     """The class of `product_folder`, for tests that need one per example."""
     return ProductFolder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from more threads, and lose much where tests run side by side."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -126,14 +126,32 @@ def read_params(stage: str) -> set[str]:
     inner = {id(node.value): node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return {
         ".".join(filter(None, (node.attr.rstrip("_"), inner.get(id(node)))))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and is_params(node.value)
+        for function in tree.body
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and is_params(node.value, names_of_params(function))
     }
 
 
-def is_params(node: ast.expr) -> bool:
+def names_of_params(function: ast.stmt) -> set[str]:
+    """Return the names by which a function knows the whole of params.yaml; its sections have other types."""
+    given = {node.arg: node.annotation for node in ast.walk(function) if isinstance(node, ast.arg) and node.annotation}
+    loaded = {name for name, value in assigned(function) if is_params(value, set())}
+    return loaded | {name for name, kind in given.items() if ast.unparse(kind).strip("'") == "Params"}
+
+
+def assigned(function: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a function assigns and their values, those of tuples one by one."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs = zip(target.elts, value.elts, strict=True) if several else [(target, value)]
+            yield from ((ast.unparse(name), part) for name, part in pairs)
+
+
+def is_params(node: ast.expr, names: set[str]) -> bool:
     called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "load_params"
-    return called or (isinstance(node, ast.Name) and node.id == "params")
+    return called or (isinstance(node, ast.Name) and node.id in names)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -170,9 +188,9 @@ def test_commands_are_light_to_import():
 
 
 def test_every_module_is_used():
-    """By a command, a DAG or another module."""
+    """By a command, a DAG, a benchmark or another module."""
     modules = {file for file in content(REPOSITORY / PACKAGE) if file.suffix == ".py"}
     entries = {REPOSITORY / PACKAGE / "__main__.py", *map(command_of, COMMANDS)}
-    users = [*modules, *(REPOSITORY / "dags").rglob("*.py")]
+    users = [*modules, *(REPOSITORY / "dags").rglob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py")]
     used = {(module, user) for user in users for name in imported_names(user) for module in modules_of(name)}
     assert modules - entries == {module for module, user in used if module != user} & modules - entries

@@ -11,10 +11,13 @@ GIVEN = """\
 products:
   plate: {path: data/raw/plate, layout: mvtec}
   tile: {path: ../tiles, layout: mvtec}
+generators:
+  plate: {base: data/base/plate, prompts: data/prompts/plate}
+  shared: {base: data/base, prompts: data/prompts}
 defects:
-  plate-pit: {product: plate, defect: pit}
-  tile-crack: {product: tile, defect: crack}
-  plate-scratch: {product: plate, defect: scratch}
+  plate-pit: {product: plate, defect: pit, generator: plate}
+  tile-crack: {product: tile, defect: crack, generator: shared}
+  plate-scratch: {product: plate, defect: scratch, generator: plate}
 """
 
 
@@ -36,15 +39,20 @@ def test_a_catalog_comes_back_as_it_was_written(tmp_path):
     catalog = load_catalog(path)
     assert catalog.defects_of("plate") == ["pit", "scratch"]
     assert catalog.defects_of("tile") == ["crack"]
+    assert (catalog.generator_of("plate"), catalog.generator_of("tile")) == ("plate", "shared")
+    assert catalog.generators["shared"].base == "data/base"
     path.write_text(catalog.to_yaml())
     assert load_catalog(path) == catalog
 
 
 def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path):
     path = tmp_path / "catalog.yaml"
-    products = {"12e5": {"path": "p", "layout": "mvtec"}}
     catalog = Catalog.model_validate(
-        {"products": products, "defects": {"12e5-007": {"product": "12e5", "defect": "007"}}}
+        {
+            "products": {"12e5": {"path": "p", "layout": "mvtec"}},
+            "generators": {"1_0": {"base": "b", "prompts": "p"}},
+            "defects": {"12e5-007": {"product": "12e5", "defect": "007", "generator": "1_0"}},
+        }
     )
     path.write_text(catalog.to_yaml())
     assert load_catalog(path) == catalog
@@ -67,6 +75,11 @@ def test_a_product_name_that_leads_elsewhere_is_refused(tmp_path):
     [
         ("plate-pit:", "plate_pit:", "defects: key 'plate_pit' should read 'plate-pit'"),
         ("tile: {path", "tiles: {path", "names product 'tile', which is not among the products"),
+        ("shared: {base", "joint: {base", "'tile-crack' names generator 'shared', which is not among them"),
+        ("shared: {base", "../x: {base", "generators.../x: '../x' is no name: use 1 to 64 letters"),
+        (", prompts: data/prompts}", "}", "generators.shared.prompts: missing, add it"),
+        ("base: data/base,", "base: $(reboot),", "generators.shared.base: '$(reboot)' holds a character that a shell"),
+        (", generator: shared", "", "defects.tile-crack.generator: missing, add it"),
         ("defect: pit", "defect: good", "defects.plate-pit.defect: 'good' means normal images"),
         (", layout: mvtec", "", "products.plate.layout: missing, add it"),
         ("layout: mvtec", "layout: mvtec, color: red", "products.plate.color: unknown key"),
@@ -75,6 +88,7 @@ def test_a_product_name_that_leads_elsewhere_is_refused(tmp_path):
         ("path: data/raw/plate", "path: 'a\"; rm -rf b'", "holds a character that a shell would interpret"),
         ("path: data/raw/plate", "path: $HOME", "holds a character that a shell would interpret"),
         (GIVEN, "products: {}\ndefects: {}\n", "products: "),
+        (GIVEN, "products: {}\ngenerators: {}\ndefects: {}\n", "generators: "),
         (GIVEN, "", "the file: should hold keys with values, found None"),
         (GIVEN, "products: [", "not YAML: "),
     ],

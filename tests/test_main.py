@@ -35,16 +35,17 @@ def test_a_wrong_command_line_is_refused(defectline, arguments):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_no_stage_takes_a_product_name_that_leads_elsewhere(defectline, tmp_path, name):
+def test_no_stage_takes_a_name_that_leads_elsewhere(defectline, tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
     command = getattr(import_module(f"pipeline_tasks.commands.{name}"), name)
     options = [
         part for option in inspect.signature(command).parameters for part in (f"--{option.replace('_', '-')}", "here")
     ]
-    options[options.index("--product") + 1] = "../x"
+    named = next(option for option in ("--product", "--generator") if option in options)
+    options[options.index(named) + 1] = "../x"
     ran = defectline(name, *options)
     assert (ran.status, ran.out) == (1, "")
-    assert ran.err.startswith("error: --product: '../x' is no name: ")
+    assert ran.err.startswith(f"error: {named}: '../x' is no name: ")
     assert sorted(tmp_path.rglob("*")) == before
 
 

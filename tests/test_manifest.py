@@ -1,4 +1,5 @@
 import pytest
+import rows
 
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.manifest import read_manifest, read_selected
@@ -7,7 +8,7 @@ from pipeline_tasks.storage import ROWS_PER_GROUP, write_rows
 
 
 def sample(index):
-    return Sample("plate", "pit", "base", f"{index}.png", "a" * 64, 1, 2, 2, 1, 0.25, None, b"image", b"mask")
+    return rows.sample(source_path=f"{index}.png")
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def test_no_files_give_an_empty_manifest_with_its_columns():
 
 def test_selected_rows_are_whole(files):
     wanted = {"1.png", f"{ROWS_PER_GROUP + 1}.png", "103.png", "nowhere.png"}
-    rows = list(read_selected(files, Sample, "source_path", wanted))
-    assert rows == [sample(1), sample(ROWS_PER_GROUP + 1), sample(103)]
+    found = list(read_selected(files, Sample, "source_path", wanted))
+    assert found == [sample(1), sample(ROWS_PER_GROUP + 1), sample(103)]
 
 
 def test_a_missing_file_is_named(tmp_path):

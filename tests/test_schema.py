@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
 
-from pipeline_tasks.schema import PIXEL_COLUMNS, MaskRow, Pair, Sample, SetAside, arrow_schema
+from pipeline_tasks.schema import PIXEL_COLUMNS, MaskRow, Pair, Rejected, Sample, SetAside, arrow_schema
 
-TABLES = [Sample, SetAside, MaskRow, Pair]
+TABLES = [Sample, SetAside, MaskRow, Pair, Rejected]
 
 
 @pytest.mark.parametrize("row", TABLES)
@@ -22,6 +22,13 @@ def test_columns_follow_the_annotations():
     assert schema.field("image").type == schema.field("mask").type == pa.binary()
     assert arrow_schema(MaskRow).field("warp").type == pa.list_(pa.float64())
     assert arrow_schema(Pair).field("normal_derived").type == pa.bool_()
+
+
+def test_a_rejected_pair_is_named_as_its_pair_would_be():
+    pair = arrow_schema(Pair)
+    shared = [field for field in arrow_schema(Rejected) if field.name not in ("attempts", "alignment")]
+    assert [field.name for field in shared] == ["pair_index", "product", "defect"]
+    assert all(field.equals(pair.field(field.name), check_metadata=True) for field in shared)
 
 
 @pytest.mark.parametrize("row", TABLES)

@@ -21,8 +21,8 @@ from pipeline_tasks.storage import (
     open_table,
     read_json,
     read_rows,
-    read_shards,
     replace_folder,
+    sample_files,
     write_json,
     write_rows,
 )
@@ -100,13 +100,27 @@ def test_groups_close_by_number_or_by_size(sizes, groups):
     assert [size for group in made for size in group] == sizes
 
 
-def test_shards_are_full_but_for_the_last(tmp_path):
-    write_rows(tmp_path / "t.parquet", readings(7), Reading)
-    assert [[r.count for r in shard] for shard in read_shards(tmp_path / "t.parquet", Reading, 3)] == [
-        [0, 1, 2],
-        [3, 4, 5],
-        [6],
-    ]
+@pytest.mark.parametrize("folder", ["base", "base/plate"])
+def test_sample_tables_are_found_for_one_product_and_for_several(tmp_path, folder):
+    for name in ("plate/pit", "plate/good", "tile/crack"):
+        write_rows(tmp_path / "base" / f"{name}.parquet", [], Reading)
+    (tmp_path / "base/plate/notes.txt").touch()
+    names = ["plate/good", "plate/pit", "tile/crack"][: 3 if folder == "base" else 2]
+    assert sample_files(tmp_path / folder) == [tmp_path / "base" / f"{name}.parquet" for name in names]
+
+
+def test_what_a_killed_write_left_behind_is_no_sample_table_and_no_content(tmp_path):
+    write_rows(tmp_path / "base/plate/pit.parquet", [], Reading)
+    before = content_digest(tmp_path / "base")
+    for left in ("base/.plate.x1.part/plate/pit.parquet", "base/plate/.pit.parquet.x2.part"):
+        write_rows(tmp_path / left, [], Reading)
+    assert sample_files(tmp_path / "base") == [tmp_path / "base/plate/pit.parquet"]
+    assert content_digest(tmp_path / "base") == before
+
+
+def test_a_folder_without_sample_tables_is_named(tmp_path):
+    with pytest.raises(DataError, match="base: no samples; run `dvc repro`"):
+        sample_files(tmp_path / "base")
 
 
 @pytest.mark.parametrize(

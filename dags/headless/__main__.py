@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from dags.headless.home import Home
-from dags.headless.refresh import down, refresh, up
+from dags.headless.refresh import Order, down, refresh, up
 from pipeline_tasks.errors import DefectlineError
 
 INTERRUPTED = 130
@@ -34,7 +34,8 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, home: Home) -> int:
     if options.command == "refresh":
-        return 0 if refresh(home, options.data, options.port) else 1
+        order = Order(options.data, options.shared, options.profile)
+        return 0 if refresh(home, order, options.port) else 1
     if options.command == "up":
         up(home, options.port, options.mlflow_port)
     else:
@@ -51,6 +52,8 @@ def _parse() -> argparse.Namespace:
             chosen.add_argument("--port", type=int, help="of Airflow's pages; a free one is chosen otherwise")
         if name == "refresh":
             chosen.add_argument("--data", help="folder of raw samples to catalog first")
+            chosen.add_argument("--shared", action="store_true", help="with one generator for all products in it")
+            chosen.add_argument("--profile", help="set the parameters of profiles/PROFILE.yaml first")
         if name == "up":
             chosen.add_argument("--mlflow-port", type=int, help="of MLflow's pages; a free one is chosen otherwise")
     return parser.parse_args()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
@@ -32,15 +33,24 @@ from pipeline_tasks.params import load_params
 LOG_LINES = 15
 
 
-def refresh(home: Home, data: str | None, port: int | None) -> bool:
-    """Refresh the dataset, of the raw samples in `data` if given, and return whether that succeeded.
+@dataclass(frozen=True)
+class Order:
+    """What to refresh: raw samples to catalog first, one generator for all products or not, and a profile to set."""
+
+    data: str | None = None
+    shared: bool = False
+    profile: str | None = None
+
+
+def refresh(home: Home, order: Order, port: int | None) -> bool:
+    """Refresh the dataset as ordered, and return whether that succeeded.
 
     An Airflow left running by `up` is used; otherwise one is started, and stopped whatever happens.
     """
     with exclusive(home):
         if running := find_running(home):
-            return _refresh_there(home, running, data)
-        return _refresh_alone(home, choose_port(port), data)
+            return _refresh_there(home, running, order)
+        return _refresh_alone(home, choose_port(port), order)
 
 
 def up(home: Home, port: int | None, mlflow_port: int | None) -> None:
@@ -60,23 +70,23 @@ def down(home: Home) -> None:
     print(f"stopped {stopped} processes" if stopped else "nothing was running")
 
 
-def _refresh_there(home: Home, running: Running, data: str | None) -> bool:
+def _refresh_there(home: Home, running: Running, order: Order) -> bool:
     """Refresh on a running Airflow, which first reads the stage graph as it is now."""
     if running.airflow.active_runs():
         raise HeadlessError(f"a refresh is running already, see {running.airflow.url}; wait for it, or `make down`")
-    digest, since = _take_stock(home, data), datetime.now(UTC)
+    digest, since = _take_stock(home, order), datetime.now(UTC)
     running.airflow.parse_again()
     await_condition(home, running, "DAG", lambda: running.airflow.has_parsed(digest, since))
     running.airflow.pause(False)
     return _run(home, running, Screen())
 
 
-def _refresh_alone(home: Home, port: int, data: str | None) -> bool:
+def _refresh_alone(home: Home, port: int, order: Order) -> bool:
     """Refresh on an Airflow of its own, without a schedule."""
     screen = Screen()
     if left := stop_services(home):
         screen.line(f"stopped {left} processes that an earlier, killed refresh had left")
-    digest = _take_stock(home, data)
+    digest = _take_stock(home, order)
     try:
         screen.line("starting Airflow")
         return _run(home, start_airflow(home, port, digest, DEFECTLINE_SCHEDULE="none"), screen)
@@ -98,14 +108,21 @@ def _start_both(home: Home, port: int | None, mlflow_port: int | None) -> Runnin
     return running
 
 
-def _take_stock(home: Home, data: str | None) -> str:
-    """Write the catalog of `data`, check the parameters, and return the digest of the stage graph."""
-    if data is not None:
-        command = [sys.executable, "-m", "pipeline_tasks", "catalog", data]
-        if status := subprocess.run(command, cwd=home.root, check=False).returncode:
-            sys.exit(status)  # it has said why
+def _take_stock(home: Home, order: Order) -> str:
+    """Set the profile, check the parameters, write the catalog, and return the digest of the stage graph."""
+    if order.profile is not None:
+        _call(home, "profile", order.profile)
     load_params(home.root / "params.yaml")
+    if order.data is not None:
+        _call(home, "catalog", order.data, *(["--shared"] if order.shared else []))
     return load_graph(home.root).digest
+
+
+def _call(home: Home, *command: str) -> None:
+    """Run a command of defectline; exit if it fails: it has said why."""
+    defectline = [sys.executable, "-m", "pipeline_tasks"]
+    if status := subprocess.run([*defectline, *command], cwd=home.root, check=False).returncode:
+        sys.exit(status)
 
 
 def _run(home: Home, running: Running, screen: Screen) -> bool:

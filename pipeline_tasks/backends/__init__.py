@@ -1,17 +1,46 @@
-"""Generators behind one protocol: inpainting and paste."""
+"""Generators behind two protocols, one to train and one to make pairs: inpainting, ControlNet, paste."""
 
 from pathlib import Path
 
-from pipeline_tasks.backends.protocol import Backend
-from pipeline_tasks.params import Generate
+from pipeline_tasks.backends.protocol import Backend, Trainer
+from pipeline_tasks.params import Params
 
 
-def load_backend(name: str, model: Path, params: Generate) -> Backend:
-    """Return the backend called `name`; `model` is the folder the train stage wrote."""
-    if name == "paste":
-        from pipeline_tasks.backends.paste import PasteBackend
+def load_trainer(params: Params, pretrained: Path) -> Trainer:
+    """Return what trains the generator that `params.backend` names; `pretrained` is what the pretrain stage wrote."""
+    match params.backend.name:
+        case "controlnet":
+            from pipeline_tasks.backends.controlnet_trainer import ControlNetTrainer
+            from pipeline_tasks.diffusion.weights import load_base
 
-        return PasteBackend(params)
-    from pipeline_tasks.backends.inpainting import InpaintingBackend
+            return ControlNetTrainer(params, load_base(pretrained))
+        case "inpainting":
+            from pipeline_tasks.backends.inpainting_trainer import InpaintingTrainer
 
-    return InpaintingBackend.load(model, params)
+            return InpaintingTrainer(params.train)
+        case "paste":
+            from pipeline_tasks.backends.paste import PasteTrainer
+
+            return PasteTrainer()
+
+
+def count_processes(params: Params) -> int:
+    """Return how many processes train the generator together."""
+    return params.train.controlnet.processes if params.backend.name == "controlnet" else 1
+
+
+def load_backend(params: Params, model: Path, pretrained: Path) -> Backend:
+    """Return the generator that `params.backend` names; `model` is the folder the train stage wrote."""
+    match params.backend.name:
+        case "controlnet":
+            from pipeline_tasks.backends.controlnet import ControlNetBackend
+
+            return ControlNetBackend.load(model, pretrained, params)
+        case "inpainting":
+            from pipeline_tasks.backends.inpainting import InpaintingBackend
+
+            return InpaintingBackend.load(model, params.generate)
+        case "paste":
+            from pipeline_tasks.backends.paste import PasteBackend
+
+            return PasteBackend(params.generate)

@@ -4,7 +4,7 @@ A defect wider than a window is sampled in overlapping windows whose velocities 
 (MultiDiffusion, Bar-Tal et al. 2023), so no seam appears.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.backends.protocol import Floats, RealDefect, Request, settings_digest
+from pipeline_tasks.backends.protocol import Floats, RealDefect, Rendered, Request, settings_digest
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
-from pipeline_tasks.diffusion.flow import euler
-from pipeline_tasks.diffusion.network import condition_planes, velocity
-from pipeline_tasks.diffusion.source import Grain, start
-from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window
-from pipeline_tasks.diffusion.windows import Box, context_level, cover, crop, union, window_weight
 from pipeline_tasks.errors import ModelError
+from pipeline_tasks.images.boxes import Box, crop, union
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.inpainting.flow import euler
+from pipeline_tasks.inpainting.network import condition_planes, velocity
+from pipeline_tasks.inpainting.source import Grain, start
+from pipeline_tasks.inpainting.training_windows import DefectImage, defect_window
+from pipeline_tasks.inpainting.windows import context_level, cover, window_weight
 from pipeline_tasks.params import Generate
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.storage import content_digest, read_json, write_json
@@ -47,6 +48,7 @@ class Inpainting:
     grain: Grain
     window_px: int
     dilation_px: int
+    losses: Sequence[float] = ()
 
     def save(self, folder: Path) -> None:
         """Write a diffusers model folder (config.json, safetensors) and generator.json."""
@@ -95,13 +97,19 @@ class InpaintingBackend:
         model, device = Inpainting.load(folder), pick_device(params.device)
         model.unet.to(device, memory_format=torch.channels_last)
         weights = content_digest(folder / CARD, folder / CONFIG, folder / WEIGHTS)
-        return cls(model, params, settings_digest(params, weights, params.steps, pick_dtype(params.precision, device)))
+        return cls(
+            model,
+            params,
+            settings_digest(params, weights, params.inpainting.steps, pick_dtype(params.precision, device)),
+        )
 
-    def render(self, requests: Sequence[Request]) -> list[Floats]:
-        """See protocol.Backend. Raises ModelError for a defect that the model was not trained on."""
+    def render(self, requests: Sequence[Request], first: Mapping[int, Rendered]) -> list[Rendered]:
+        """See protocol.Backend; a pair does not depend on its block. Raises ModelError for an unknown defect."""
         regions = [_region(self.model, request, self.params.severity) for request in requests]
         with torch.inference_mode():
-            states = euler(partial(self._velocities, regions), [region.start for region in regions], self.params.steps)
+            states = euler(
+                partial(self._velocities, regions), [region.start for region in regions], self.params.inpainting.steps
+            )
         return [_painted(self.model, *job) for job in zip(requests, regions, states, strict=True)]
 
     def _velocities(self, regions: list["_Region"], states: list[Tensor], time: float) -> list[Tensor]:
@@ -159,7 +167,7 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     hole, mask = crop(hole, place).astype(bool), crop(request.mask, place).astype(bool)
     level = _level(pixels, hole, boxes)
     known = torch.from_numpy((pixels - level) / model.scale).permute(2, 0, 1)
-    rng = np.random.default_rng(derive_seed(request.row.seed, "noise"))
+    rng = np.random.default_rng(derive_seed(request.seed, "noise"))
     code = _code(model, request, severity)
     noise = start(model.grain.noise(place.height, place.width, rng), mask, code, model.grain.deviation)
     hole_plane, mask_plane = (torch.from_numpy(a)[None] for a in (hole, mask))
@@ -181,7 +189,7 @@ def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:
 
 def _code(model: Inpainting, request: Request, severity: float) -> Floats:
     """Return the appearance code [6]: between the parents' by the mask's alpha, contrast times severity."""
-    rng = np.random.default_rng(derive_seed(request.row.seed, "appearance"))
+    rng = np.random.default_rng(derive_seed(request.seed, "appearance"))
     code_a, code_b = (_code_of(model, parent, rng) for parent in (request.parent_a, request.parent_b))
     return np.float32(severity) * ((1 - request.row.alpha) * code_a + request.row.alpha * code_b).astype(np.float32)
 
@@ -203,15 +211,11 @@ def _cut(planes: Tensor, box: Box) -> Tensor:
     return planes[:, box.y : box.y + box.height, box.x : box.x + box.width]
 
 
-def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor) -> Floats:
-    """Return the normal image with its hole replaced by the sampled pixels, float [H, W, 3]; grey stays grey."""
-    image = request.normal.astype(np.float32)
+def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor) -> Rendered:
+    """Return the region with its hole replaced by the sampled pixels; grey stays grey."""
+    unchanged = crop(request.normal, region.place).astype(np.float32)
     pixels = state.permute(1, 2, 0).numpy() * model.scale + region.level
-    height, width = request.mask.shape
-    ys, xs = np.nonzero(region.hole[0].numpy())
-    y, x = ys + region.place.y, xs + region.place.x
-    seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    colours = pixels[ys[seen], xs[seen]]
-    grey = bool((request.normal == request.normal[..., :1]).all())
-    image[y[seen], x[seen]] = colours.mean(axis=1, keepdims=True) if grey else colours
-    return image
+    if (request.normal == request.normal[..., :1]).all():
+        pixels = pixels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    hole = region.hole[0].numpy()[..., None]
+    return Rendered(region.place, np.where(hole, pixels, unchanged).astype(np.float32), unchanged)

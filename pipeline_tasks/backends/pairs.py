@@ -1,22 +1,35 @@
-"""From masks to pairs: render, composite, measure, record."""
+"""From masks to pairs: render, score, render again what is not honest, composite, measure, record."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
-from pipeline_tasks.backends.protocol import Backend, Floats, RealDefect, Request
+from pipeline_tasks.backends.protocol import Backend, Floats, RealDefect, Rendered, Request
 from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.images.boxes import inside
 from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image, encode_mask
 from pipeline_tasks.images.composite import composite, dilate
+from pipeline_tasks.images.honesty import alignment, change_between, spill
 from pipeline_tasks.params import Generate
-from pipeline_tasks.schema import MaskRow, Pair, Sample
+from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
+from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.storage import bounded_groups
 
-BLOCK_PAIRS = 10
-"""Pairs rendered together: fills batches; a shard is a whole number of blocks where possible."""
-BLOCK_PX = 8_000_000
-"""A block holds fewer pairs where their images reach this many pixels: bounds memory."""
+BLOCK_PX = 200_000_000
+"""A block is split where its images reach this many pixels: bounds memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    request: Request
+    rendered: Rendered
+    alignment: float
+    number: int
 
 
 def make_pairs(
@@ -24,25 +37,81 @@ def make_pairs(
     rows: Iterable[MaskRow],
     samples: Mapping[str, Sample],
     normals: Mapping[str, Sample],
-    prompt: str,
+    prompts: PromptBook,
     params: Generate,
-) -> Iterator[Pair]:
-    """Yield one pair per mask row, in order.
+) -> Iterator[Pair | Rejected]:
+    """Yield one pair per mask row, in order; or its rejection, if its alignment stays below params.min_alignment.
 
-    samples, normals: base samples by source_path, all that the rows name. Raises DataError for one that is missing and
-    LeakageError for one that is not of the base split.
+    Rows are rendered in blocks of `block_pairs` consecutive pair indices, so that no pair depends on shards. A pair
+    that scores too low is made again, from the next seed, up to params.attempts times. samples, normals: base samples
+    by source_path, all that the rows name. Raises DataError for one that is missing and LeakageError for one that is
+    not of the base split.
     """
-    requests = (_request(row, samples, normals, prompt) for row in rows)
-    for block in bounded_groups(requests, BLOCK_PAIRS, BLOCK_PX, lambda request: request.mask.size):
-        for request, generated in zip(block, backend.render(block), strict=True):
-            yield _pair(backend, request, generated, normals[request.row.normal_path], params)
+
+    def judged(attempt: _Attempt) -> Pair | Rejected:
+        row = attempt.request.row
+        if attempt.alignment < params.min_alignment:
+            return Rejected(row.pair_index, row.product, row.defect, attempt.number, attempt.alignment)
+        return _pair(backend, attempt, normals[row.normal_path], params)
+
+    with ThreadPoolExecutor(params.threads) as pool:
+        for requests in _blocks(rows, lambda row: _request(row, samples, normals, prompts), params.block_pairs):
+            yield from pool.map(judged, _best_attempts(backend, requests, params, pool))
 
 
-def _request(row: MaskRow, samples: Mapping[str, Sample], normals: Mapping[str, Sample], prompt: str) -> Request:
+def _blocks(rows: Iterable[MaskRow], read: Callable[[MaskRow], Request], block_pairs: int) -> Iterator[list[Request]]:
+    for _, block in groupby(rows, key=lambda row: row.pair_index // block_pairs):
+        yield from bounded_groups(map(read, block), block_pairs, BLOCK_PX, lambda request: request.mask.size)
+
+
+def _best_attempts(
+    backend: Backend, requests: Sequence[Request], params: Generate, pool: ThreadPoolExecutor
+) -> list[_Attempt]:
+    """Return of each request its first attempt that is honest enough, else the best one; its number counts all made."""
+    best: dict[int, _Attempt] = {}
+    first: dict[int, Rendered] = {}
+    pending = list(requests)
+    for number in range(1, params.attempts + 1):
+        rendered = backend.render(pending, first)
+        scores = pool.map(_alignment, pending, rendered)
+        made = [_Attempt(*one, number) for one in zip(pending, rendered, scores, strict=True)]
+        first = first or {attempt.request.row.pair_index: attempt.rendered for attempt in made}
+        for attempt in made:
+            index = attempt.request.row.pair_index
+            better = index not in best or attempt.alignment > best[index].alignment
+            best[index] = attempt if better else replace(best[index], number=number)
+        pending = [_again(a.request, number) for a in made if a.alignment < params.min_alignment]
+        if not pending:
+            break
+    return [best[request.row.pair_index] for request in requests]
+
+
+def _again(request: Request, number: int) -> Request:
+    return replace(request, seed=derive_seed(request.row.seed, "attempt", number))
+
+
+def _alignment(request: Request, rendered: Rendered) -> float:
+    return alignment(change_between(rendered.pixels, rendered.unchanged), inside(request.mask, rendered.box))
+
+
+def _request(
+    row: MaskRow, samples: Mapping[str, Sample], normals: Mapping[str, Sample], prompts: PromptBook
+) -> Request:
     normal = _base_sample(normals, row.normal_path, row)
-    parents = [_base_sample(samples, path, row) for path in (row.parent_a, row.parent_b)]
-    real = [RealDefect(decode_image(p.image), decode_mask(p.mask or b"")) for p in parents]
-    return Request(row, decode_image(normal.image), decode_mask(row.mask), prompt, *real)
+    real = {path: _real_defect(_base_sample(samples, path, row)) for path in {row.parent_a, row.parent_b}}
+    return Request(
+        row,
+        decode_image(normal.image),
+        decode_mask(row.mask),
+        prompts.of(row.product, row.defect, row.parent_a),
+        real[row.parent_a],
+        real[row.parent_b],
+        row.seed,
+    )
+
+
+def _real_defect(sample: Sample) -> RealDefect:
+    return RealDefect(decode_image(sample.image), decode_mask(sample.mask or b""))
 
 
 def _base_sample(samples: Mapping[str, Sample], path: str, row: MaskRow) -> Sample:
@@ -56,16 +125,19 @@ def _base_sample(samples: Mapping[str, Sample], path: str, row: MaskRow) -> Samp
     return samples[path]
 
 
-def _pair(backend: Backend, request: Request, generated: Floats, normal: Sample, params: Generate) -> Pair:
+def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate) -> Pair:
+    request, rendered = attempt.request, attempt.rendered
     row, mask = request.row, request.mask
-    image = composite(request.normal, generated, mask, params.feather_px)
+    image = composite(request.normal, _whole(request, rendered), mask, params.feather_px)
     change = np.abs(image.astype(np.int16) - request.normal).max(axis=2)
+    near = dilate(mask, params.dilation_px)
     return Pair(
         pair_id=f"{row.product}/{row.defect}/{row.pair_index:06d}",
         pair_index=row.pair_index,
         product=row.product,
         defect=row.defect,
-        seed=row.seed,
+        seed=request.seed,
+        attempts=attempt.number,
         backend=backend.name,
         backend_digest=backend.digest,
         prompt=request.prompt,
@@ -81,9 +153,21 @@ def _pair(backend: Backend, request: Request, generated: Floats, normal: Sample,
         height=image.shape[0],
         mask_area_px=row.mask_area_px,
         mask_area_fraction=row.mask_area_px / mask.size,
+        fused_with=list(rendered.fused_with),
+        alignment=attempt.alignment,
+        spill=spill(change_between(rendered.pixels, rendered.unchanged), inside(near, rendered.box)),
         change_inside=float(change[mask].mean()),
-        change_outside_max=int(change[~dilate(mask, params.dilation_px)].max(initial=0)),
+        change_outside_max=int(change[~near].max(initial=0)),
         image_sha256=hashlib.sha256(image.tobytes()).hexdigest(),
         image=encode_image(image),
         mask=encode_mask(mask),
     )
+
+
+def _whole(request: Request, rendered: Rendered) -> Floats:
+    """Return the normal image, float RGB 0..255 [H, W, 3], with the rendered part in it."""
+    image, box = request.normal.astype(np.float32), rendered.box
+    top, left = max(box.y, 0), max(box.x, 0)
+    seen = image[top : max(box.y + box.height, 0), left : max(box.x + box.width, 0)]
+    seen[...] = rendered.pixels[top - box.y :, left - box.x :][: seen.shape[0], : seen.shape[1]]
+    return image

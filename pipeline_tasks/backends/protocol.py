@@ -1,18 +1,30 @@
 """What every generator takes and gives."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_tasks.images.boxes import Box
 from pipeline_tasks.images.codec import Mask, Pixels
 from pipeline_tasks.params import Generate
-from pipeline_tasks.schema import MaskRow
+from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.schema import MaskRow, Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline_tasks.diffusion.checkpoints import Checkpoints
 
 Floats = NDArray[np.float32]
+MAX_NORMALS = 64
+"""Normal images of a product that a generator learns from; more add little and cost memory."""
+Progress = Callable[[range], Iterator[int]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,10 @@ class RealDefect:
 
 @dataclass(frozen=True)
 class Request:
-    """One pair to make: its mask row, the normal image [H, W, 3], the mask [H, W], the prompt, the mask's parents."""
+    """One pair to make: its mask row, the normal image [H, W, 3], the mask [H, W], the prompt, the mask's parents.
+
+    `seed` is the row's on the first attempt, and derived from it on later ones.
+    """
 
     row: MaskRow
     normal: Pixels
@@ -33,10 +48,27 @@ class Request:
     prompt: str
     parent_a: RealDefect
     parent_b: RealDefect
+    seed: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a backend makes of a request, in the part `box` of the normal image, before it is composited.
+
+    pixels: float RGB 0..255 [h, w, 3] of `box`, with the defect. unchanged: the same without one, as the backend would
+    give the normal image back (a codec loses a little). latents: what later renderings of the block may fuse with.
+    fused_with: pair indices of the block's pairs whose latents went into this one.
+    """
+
+    box: Box
+    pixels: Floats
+    unchanged: Floats
+    latents: "Tensor | None" = None
+    fused_with: tuple[int, ...] = ()
 
 
 class Backend(Protocol):
-    """A generator. The caller composites, so pixels far from the mask do not matter."""
+    """A generator at work. The caller composites, so pixels far from the mask do not matter."""
 
     @property
     def name(self) -> str:
@@ -46,14 +78,54 @@ class Backend(Protocol):
     def digest(self) -> str:
         """Return the SHA-256 (hex) of what determines a pair besides the request and the hardware's rounding."""
 
-    def render(self, requests: Sequence[Request]) -> list[Floats]:
-        """Return one defective image per request: float RGB 0..255, [H, W, 3] of its normal image's size.
+    def render(self, requests: Sequence[Request], first: Mapping[int, Rendered]) -> list[Rendered]:
+        """Return what became of each request, all of one block.
 
-        The result for a request does not depend on the others, up to the rounding of batched kernels.
+        The result for a request may depend on the others of its block, never on other blocks. On later attempts `first`
+        holds the block's first ones by pair index, and `requests` those that are made again; else it is empty.
+        """
+
+
+@dataclass(frozen=True)
+class TrainingSamples:
+    """What a generator learns from: base samples only, and their prompts. Defects of one product or of several."""
+
+    defects: Sequence[Sample]
+    normals: Iterable[Sample]
+    prompts: PromptBook
+
+
+def some_of_each_product(normals: Iterable[Sample]) -> Iterator[Sample]:
+    """Yield the first MAX_NORMALS normal samples of each product."""
+    seen: Counter[str] = Counter()
+    for normal in normals:
+        seen[normal.product] += 1
+        if seen[normal.product] <= MAX_NORMALS:
+            yield normal
+
+
+class Trained(Protocol):
+    """A trained generator."""
+
+    @property
+    def losses(self) -> Sequence[float]:
+        """Return the loss of every step."""
+
+    def save(self, folder: Path) -> None:
+        """Write the generator's files into `folder`, safetensors and JSON."""
+
+
+class Trainer(Protocol):
+    """Trains the generator of one backend."""
+
+    def train(self, samples: TrainingSamples, seed: int, checkpoints: "Checkpoints", progress: Progress) -> Trained:
+        """Return the trained generator; every step draws from a seed of its own, so that training resumes exactly.
+
+        Raises DataError without defect samples.
         """
 
 
 def settings_digest(params: Generate, *own: object) -> str:
     """Return the SHA-256 (hex) of a backend's `own` determinants and the settings that bear on every pair."""
-    settings = (*own, params.severity, params.dilation_px, params.feather_px)
-    return hashlib.sha256(repr(settings).encode()).hexdigest()
+    shared = (params.severity, params.dilation_px, params.feather_px, params.min_alignment, params.attempts)
+    return hashlib.sha256(repr((*own, *shared)).encode()).hexdigest()

@@ -8,6 +8,7 @@ import typer
 
 def catalog(
     data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders")],
+    shared: Annotated[bool, typer.Option("--shared", help="one generator for all products together")] = False,
     output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
 ) -> None:
     """Find the products and defects below a folder and write catalog.yaml; outputs of what is gone are removed."""
@@ -15,7 +16,7 @@ def catalog(
     from pipeline_tasks.lineage.prune import prune
     from pipeline_tasks.storage import atomic_file
 
-    found, notes = discover(data)
+    found, notes = discover(data, shared)
     text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
     if not output.exists() or output.read_text() != text:
         with atomic_file(output) as partial:

@@ -37,8 +37,8 @@ def evaluate(
     torch.set_num_threads(params.evaluate.threads)
     chosen = _choose(pairs, params.evaluate.pairs_per_arm)
     real, held_out = _samples(base), _samples(test)
-    generator: str = params.generate.backend
-    synthetic = {"paste": _pasted(masks, chosen, real, params.generate), generator: _generated(pairs, chosen)}
+    generator: str = params.backend.name
+    synthetic = {"paste": _pasted(product, masks, chosen, real, params.generate), generator: _generated(pairs, chosen)}
     total = stage.count_steps(params.evaluate, 1 + len(synthetic), held_out)
     with track(range(total), f"evaluate {product}") as bar:
         found = stage.run(
@@ -73,14 +73,19 @@ def _generated(pairs: Path, chosen: dict[str, set[int]]) -> "Iterator[Pair]":
         yield from read_selected(sorted((pairs / defect).glob("*.parquet")), Pair, "pair_index", indices)
 
 
-def _pasted(masks: Path, chosen: dict[str, set[int]], base: "list[Sample]", params: "Generate") -> "Iterator[Pair]":
+def _pasted(
+    product: str, masks: Path, chosen: dict[str, set[int]], base: "list[Sample]", params: "Generate"
+) -> "Iterator[Pair]":
     """Yield a pasted pair for the mask of each chosen pair, so that the two arms differ in the generator alone."""
     from pipeline_tasks.backends.pairs import make_pairs
     from pipeline_tasks.backends.paste import PasteBackend
     from pipeline_tasks.manifest import read_selected
-    from pipeline_tasks.schema import MaskRow
+    from pipeline_tasks.prompts import PromptBook
+    from pipeline_tasks.schema import MaskRow, Pair
 
-    samples = {sample.source_path: sample for sample in base}
+    samples, every = {sample.source_path: sample for sample in base}, params.model_copy(update={"min_alignment": 0.0})
+    unprompted = PromptBook({product: dict.fromkeys(chosen, "")}, {})
     for defect, indices in chosen.items():
         rows = read_selected([masks / f"{defect}.parquet"], MaskRow, "pair_index", indices)
-        yield from make_pairs(PasteBackend(params), rows, samples, samples, prompt="", params=params)
+        made = make_pairs(PasteBackend(every), rows, samples, samples, unprompted, every)
+        yield from (pair for pair in made if isinstance(pair, Pair))

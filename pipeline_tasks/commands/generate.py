@@ -1,8 +1,9 @@
 """`defectline generate`: masks and normal images -> shards of pairs."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,12 @@ import typer
 from pipeline_tasks.commands.names import Name
 
 if TYPE_CHECKING:
-    from pipeline_tasks.schema import Sample
+    from collections.abc import Callable, Iterable
+
+    from pipeline_tasks.schema import Pair, Rejected, Sample
+
+REJECTED = "rejected"
+"""Folder beside the shards, with a table per shard of what was rejected; it is written last."""
 
 
 def generate(
@@ -19,8 +25,9 @@ def generate(
     defect: Name,
     masks: Annotated[Path, typer.Option()],
     base: Annotated[Path, typer.Option()],
-    model: Annotated[Path, typer.Option()],
     prompts: Annotated[Path, typer.Option()],
+    pretrained: Annotated[Path, typer.Option()],
+    model: Annotated[Path, typer.Option()],
     pairs: Annotated[Path, typer.Option()],
 ) -> None:
     """Generate the pairs of one defect; a killed run resumes after its last finished shard."""
@@ -30,31 +37,59 @@ def generate(
     from pipeline_tasks.commands.work import work_folder
     from pipeline_tasks.params import load_params
     from pipeline_tasks.progress import track
-    from pipeline_tasks.schema import GOOD, MaskRow, Pair
+    from pipeline_tasks.prompts import read_prompts
+    from pipeline_tasks.schema import GOOD, MaskRow, Pair, Rejected
     from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import PARTIAL, open_table, read_json, read_shards, replace_folder, write_rows
+    from pipeline_tasks.storage import PARTIAL, open_table, read_rows, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.generate.threads)
-    work = work_folder("generate", f"{product}-{defect}", [masks, base, model, prompts], [params.run, params.generate])
+    inputs = [masks, base, prompts, pretrained, model]
+    work = work_folder("generate", f"{product}-{defect}", inputs, [params.run, params.backend, params.generate])
     work.mkdir(parents=True, exist_ok=True)
-    for unfinished in work.glob(f"*{PARTIAL}"):
+    for unfinished in work.rglob(f"*{PARTIAL}"):
         unfinished.unlink()
-    backend = load_backend(params.generate.backend, model, params.generate)
+    backend, book = load_backend(params, model, pretrained), read_prompts(prompts)
     samples, normals = partial(_by_path, base / f"{defect}.parquet"), partial(_by_path, base / f"{GOOD}.parquet")
     total = open_table(masks, MaskRow).metadata.num_rows
-    prompt = read_json(prompts)[defect]
+    numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
     with track(range(total), f"generate {product} {defect}") as bar:
-        for index, shard in enumerate(read_shards(masks, MaskRow, params.generate.shard_pairs)):
-            file = work / f"{index:05d}.parquet"
-            if file.exists():
+        for number, rows in numbered:
+            shard, finished = list(rows), work / REJECTED / f"{number:05d}.parquet"
+            if finished.exists():
                 bar.update(len(shard))
                 continue
-            made = stage.run(params.generate, backend, shard, samples, normals, prompt)
-            write_rows(file, (pair for pair in made if bar.update() or True), Pair)
+            rejected: list[Rejected] = []
+            made = _accepted(stage.run(params.generate, backend, shard, samples, normals, book), rejected, bar.update)
+            write_rows(work / f"{number:05d}.parquet", made, Pair)
+            write_rows(finished, rejected, Rejected)
     replace_folder(work, pairs)
     shutil.rmtree(work.parent, ignore_errors=True)
-    print(f"{product} {defect}: {total} pairs by {backend.name}")
+    attempts, lost = _attempts(pairs, Pair), _attempts(pairs / REJECTED, Rejected)
+    again, least = sum(number > 1 for number in attempts), params.generate.min_alignment
+    print(f"{product} {defect}: {len(attempts)} pairs by {backend.name}, {again} of them made again")
+    if lost:
+        print(f"{product} {defect}: {len(lost)} rejected after {max(lost)} attempts (alignment below {least:g})")
+
+
+def _accepted(
+    results: "Iterable[Pair | Rejected]", rejected: "list[Rejected]", advance: "Callable[[], object]"
+) -> "Iterator[Pair]":
+    from pipeline_tasks.schema import Pair
+
+    for result in results:
+        advance()
+        if isinstance(result, Pair):
+            yield result
+        else:
+            rejected.append(result)
+
+
+def _attempts(folder: Path, row: type) -> list[int]:
+    from pipeline_tasks.manifest import read_manifest
+
+    attempts: list[int] = read_manifest(sorted(folder.glob("*.parquet")), row)["attempts"].to_pylist()
+    return attempts
 
 
 def _by_path(table: Path, paths: set[str]) -> "Mapping[str, Sample]":

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline_tasks.commands.names import Name
+from pipeline_tasks.params import Params, load_params
 
 if TYPE_CHECKING:
+    from pipeline_tasks.masks.latent import Morph
     from pipeline_tasks.schema import MaskRow
 
 
@@ -18,10 +20,11 @@ def masks(
     defect: Name,
     samples: Annotated[Path, typer.Option()],
     normals: Annotated[Path, typer.Option()],
+    pretrained: Annotated[Path, typer.Option()],
+    prompts: Annotated[Path, typer.Option()],
     masks: Annotated[Path, typer.Option()],
 ) -> None:
     """Make new masks of a defect from the real ones and place them on normal images."""
-    from pipeline_tasks.params import load_params
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import MaskRow, Sample
     from pipeline_tasks.stages import masks as stage
@@ -30,18 +33,46 @@ def masks(
     params = load_params()
     real = open_table(samples, Sample).metadata.num_rows
     tables = read_rows(samples, Sample), read_rows(normals, Sample)
-    pairs = stage.run(params.masks, params.run.seed, product, defect, *tables)
-    refused: Counter[str] = Counter()
+
+    def load_morph() -> "Morph":
+        return _load_morph(params, pretrained, prompts, product, defect)
+
+    latent = load_morph if params.backend.name == "controlnet" else None
+    pairs = stage.run(params.masks, params.run.seed, product, defect, *tables, latent)
+    kinds, refused = Counter[str](), Counter[str]()
 
     def made() -> Iterator["MaskRow"]:
         for pair in track(pairs, "masks", total=params.masks.pairs_per_defect if real else 0):
             if isinstance(pair, stage.Refused):
                 refused[pair.reason] += 1
             else:
+                kinds[f"{pair.kind} ({pair.kind_reason})"] += 1
                 yield pair
 
     count = write_rows(masks, made(), MaskRow)
-    reasons = "".join(f", {number} x {reason}" for reason, number in refused.most_common())
-    print(f"{product}/{defect}: {count} masks from {real} real ones, refused {refused.total()}{reasons}")
-    if not real:
+    print(f"{product}/{defect}: {count} masks from {real} real ones, refused {refused.total()}{_counts(refused)}")
+    if real:
+        print(f"{product}/{defect}: of {count}{_counts(kinds)}")
+    else:
         print(f"warning: {product}/{defect} has no base sample, so no pairs will be made of it")
+
+
+def _counts(counter: Counter[str]) -> str:
+    return "".join(f", {number} x {name}" for name, number in counter.most_common())
+
+
+def _load_morph(params: Params, pretrained: Path, prompts: Path, product: str, defect: str) -> "Morph":
+    """Load the latent model of masks and what it is asked for. Raises ModelError or DataError if one is missing."""
+    import torch
+
+    from pipeline_tasks.diffusion.device import pick_device, pick_dtype
+    from pipeline_tasks.diffusion.mask_morph import LatentMorph
+    from pipeline_tasks.diffusion.weights import load_base
+    from pipeline_tasks.prompts import mask_prompt, read_prompts
+
+    torch.set_num_threads(params.masks.threads)
+    device = pick_device(params.masks.device)
+    base = load_base(pretrained).to(device)
+    prompt = base.embed([mask_prompt(read_prompts(prompts).of(product, defect, ""))])
+    dtype = pick_dtype(params.masks.precision, device)
+    return LatentMorph(base, params.backend.resolution_px, prompt, params.masks.latent_steps, dtype)

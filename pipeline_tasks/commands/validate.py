@@ -21,7 +21,7 @@ def validate(
     from pipeline_tasks.manifest import read_manifest
     from pipeline_tasks.params import load_params
     from pipeline_tasks.quality.rules import Expected
-    from pipeline_tasks.schema import GOOD, Pair, Sample
+    from pipeline_tasks.schema import GOOD, Pair, Rejected, Sample
     from pipeline_tasks.stages import validate as stage
     from pipeline_tasks.storage import atomic_folder, sample_files, write_json
 
@@ -33,7 +33,9 @@ def validate(
         read_manifest(sorted(test.glob("*.parquet")), Sample).to_pandas(),
         params.masks.pairs_per_defect,
     )
-    gate = stage.run(params.validate_, expected, read_manifest(sorted(pairs.glob("*/*.parquet")), Pair).to_pandas())
+    made = read_manifest(sorted(pairs.glob("*/*.parquet")), Pair).to_pandas()
+    rejected = read_manifest(sorted(pairs.glob("*/rejected/*.parquet")), Rejected).to_pandas()
+    gate = stage.run(params.validate_, expected, made, rejected["defect"].value_counts().to_dict())
     page = docs / "index.html"
     with atomic_folder(docs) as folder:
         (folder / page.name).write_text(gate.docs)

@@ -1,1 +1,1 @@
-"""Networks, flow matching and window sampling."""
+"""Latent diffusion: the frozen base model, what it sees of images, masks between masks."""

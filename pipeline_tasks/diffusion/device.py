@@ -21,3 +21,11 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     else:
         native = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     return torch.bfloat16 if native else torch.float32
+
+
+def check_devices(wanted: str, processes: int) -> None:
+    """Raise ConfigError if `processes` processes on 'auto', 'cpu' or 'cuda' would not have a GPU each."""
+    if pick_device(wanted).type == "cuda" and processes > torch.cuda.device_count():
+        raise ConfigError(
+            f"params.yaml: train.controlnet.processes is {processes}, but PyTorch sees {torch.cuda.device_count()} GPUs"
+        )

@@ -32,30 +32,49 @@ def collect(lock: Lock, catalog: Catalog, sample_pairs: int) -> Version:
 
     Raises PublicationError if the lock lacks an output, DataError if a file is missing or damaged.
     """
-    models = {product: lock.output(f"train@{product}") for product in catalog.products}
+    models = {name: lock.output(f"train@{name}") for name in catalog.generators}
     return Version(
-        products=[_product(lock, product, catalog.defects_of(product), sample_pairs) for product in catalog.products],
+        products=[_product(lock, product, catalog, sample_pairs) for product in catalog.products],
         datasets=[_dataset(lock, item.product, item.defect) for item in catalog.defects.values()],
-        generators=[Generator(f"defectline-{p}-generator", m.md5, lock.root / m.path) for p, m in models.items()],
+        generators=[Generator(f"defectline-{g}-generator", m.md5, lock.root / m.path) for g, m in models.items()],
         docs={p: lock.root / lock.output(f"validate@{p}", "docs").path for p in catalog.products},
     )
 
 
-def _product(lock: Lock, product: str, defects: list[str], sample_pairs: int) -> ProductContents:
-    curve = lock.root / lock.output(f"train@{product}").path / "curve.json"
+def _product(lock: Lock, product: str, catalog: Catalog, sample_pairs: int) -> ProductContents:
+    generator = catalog.generator_of(product)
+    curve = lock.root / lock.output(f"train@{generator}").path / "curve.json"
     return ProductContents(
         product=product,
+        generator={
+            "Base model": _base_model(lock.root / lock.output(f"pretrain@{generator}").path / "pretrained.json"),
+            "Prompts": _prompts(lock.root / lock.output(f"prompts@{product}").path),
+        },
         gate=read_json(lock.root / lock.output(f"validate@{product}", "result.json").path),
         evaluation=read_json(lock.root / lock.output(f"evaluate@{product}").path),
         curve=read_json(curve) if curve.exists() else {},
-        set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "set_aside.parquet").path, SetAside)),
-        defects=[_defect(lock, product, defect, sample_pairs) for defect in defects],
+        set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "data/set_aside/*").path, SetAside)),
+        defects=[_defect(lock, product, defect, sample_pairs) for defect in catalog.defects_of(product)],
         docs=f"data_docs/{product}/index.html",
     )
 
 
+def _base_model(file: Path) -> str:
+    """Return what a generator starts from, in words."""
+    card = read_json(file)
+    quality, revision = card["codec_psnr_db"], f", revision {card['revision'][:12]}" if card["revision"] else ""
+    codec = f"; its codec restores unseen images to {quality:.1f} dB PSNR" if quality else ""
+    return f"{card['source']}{revision}{codec}"
+
+
+def _prompts(file: Path) -> str:
+    book = read_json(file)
+    reason = f", although {book['asked']} was asked: {book['reason']}" if book["reason"] else ""
+    return f"{book['kind']}{reason}"
+
+
 def _defect(lock: Lock, product: str, defect: str, sample_pairs: int) -> DefectContents:
-    base = lock.root / lock.output(f"ingest@{product}", "base").path
+    base = lock.root / lock.output(f"ingest@{product}", "data/base/*").path
     shards = _shards(lock, product, defect)
     return DefectContents(
         defect,

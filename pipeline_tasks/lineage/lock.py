@@ -34,16 +34,17 @@ class Lock:
         """The first 12 hex digits of the entries' SHA-256: equal for equal data, parameters and commands."""
         return hashlib.sha256(json.dumps(self.stages, sort_keys=True).encode()).hexdigest()[:12]
 
-    def output(self, stage: str, name: str | None = None) -> Output:
-        """Return a stage's output whose file name is `name`, or its only one.
+    def output(self, stage: str, pattern: str = "*") -> Output:
+        """Return a stage's output whose path ends as the glob `pattern` says, or its only one.
 
         Raises PublicationError if dvc.lock has no such output.
         """
         outs = [Output(Path(out["path"]), out["md5"]) for out in self.stages.get(stage, {}).get("outs", [])]
-        found = [out for out in outs if name in (None, out.path.name)]
+        found = [out for out in outs if out.path.match(pattern)]
         if len(found) != 1:
-            wanted = f"{stage}: {name}" if name else stage
-            raise PublicationError(f"dvc.lock: no output of stage {wanted}; run `dvc repro`, then register again")
+            raise PublicationError(
+                f"dvc.lock: no output '{pattern}' of stage {stage}; run `dvc repro`, then register again"
+            )
         return found[0]
 
     def check_workspace(self) -> None:
@@ -66,7 +67,7 @@ def load_lock(root: Path, catalog: Catalog) -> Lock:
         stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
     except FileNotFoundError as error:
         raise PublicationError(f"{root / 'dvc.lock'}: missing, nothing to register; run `dvc repro` first") from error
-    items = {*catalog.products, *catalog.defects}
+    items = {*catalog.products, *catalog.generators, *catalog.defects}
     return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
 
 

@@ -12,7 +12,7 @@ from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage.dvc_command import run_dvc
 from pipeline_tasks.lineage.graph import load_graph
 
-_COMMITTED = ("dvc.lock", "catalog.yaml")
+_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml")
 _IDENTITY = ("-c", "user.name=defectline", "-c", "user.email=defectline@localhost")
 _AGAIN = "then `defectline publish` again; what is already done is not repeated"
 
@@ -32,7 +32,7 @@ def check_complete(root: Path) -> None:
 
 
 def commit_lock(root: Path) -> str:
-    """Commit dvc.lock and catalog.yaml, and nothing else, to git if they have changed; return what was done, in words.
+    """Commit dvc.lock, catalog.yaml and params.yaml, and nothing else, if they have changed; return what was done.
 
     Raises PublicationError if git refuses.
     """
@@ -40,12 +40,16 @@ def commit_lock(root: Path) -> str:
         return "not a git repository: dvc.lock stays uncommitted"
     paths = [name for name in _COMMITTED if (root / name).exists()]
     if not _git(root, "status", "--porcelain", "--", *paths):
-        return "dvc.lock and catalog.yaml are committed already"
+        return f"{_and(paths)}: committed already"
     _git(root, "add", "--", *paths)
     has_identity = os.environ.get("GIT_COMMITTER_EMAIL") or _git(root, "config", "--default", "", "--get", "user.email")
     identity = () if has_identity else _IDENTITY
     _git(root, *identity, "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
-    return f"committed {' and '.join(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+    return f"committed {_and(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else names[0]
 
 
 def push_data(root: Path) -> str:

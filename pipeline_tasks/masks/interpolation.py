@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.masks.components import Component, RealMask
 from pipeline_tasks.masks.shape import TOUCH_PX, Reason, Refusal, Shape, whole_shape
 from pipeline_tasks.masks.skeleton import Points, Reals
@@ -48,12 +49,17 @@ def interpolate(a: RealMask, b: RealMask, alpha: float) -> Shape:
     frame = whole_shape(a.mask)
     moved = [_rest_on_borders(_move(*match, alpha), frame.size) for match in _match(a, b)]
     shape = _fill(moved, frame)
-    areas = (frame.area_px, int(b.mask.sum()))
+    check_between(shape, frame, whole_shape(b.mask), frame.pieces)
+    return shape
+
+
+def check_between(shape: Shape, a: Shape, b: Shape, pieces_max: int) -> None:
+    """Raise Refusal if the area of `shape` leaves that of its parents by more than AREA_SLACK, or it is in pieces."""
+    areas = (a.area_px, b.area_px)
     if not AREA_SLACK[0] * min(areas) <= shape.area_px <= AREA_SLACK[1] * max(areas):
         raise Refusal(Reason.AREA)
-    if shape.pieces > frame.pieces:
+    if shape.pieces > pieces_max:
         raise Refusal(Reason.FRAGMENTED)
-    return shape
 
 
 def _match(a: RealMask, b: RealMask) -> Iterator[tuple[Component, Component | None, complex]]:
@@ -149,12 +155,17 @@ def _rest(old: Reals, new: Reals, length: int) -> Reals:
     low, high = new[old < TOUCH_PX], new[old >= length - TOUCH_PX]
     if low.size and high.size:
         stretch = (length - 1) / max(high.min() - low.max(), 1)
-        if not 1 / STRETCH_MAX <= stretch <= STRETCH_MAX:
-            raise Refusal(Reason.SHORT)
+        check_stretch(stretch)
         return np.asarray((new - low.max()) * stretch)
     if low.size:
         return np.asarray(new - low.max())
     return np.asarray(new - high.min() + length - 1) if high.size else new
+
+
+def check_stretch(factor: float) -> None:
+    """Raise Refusal if a shape would have to be stretched by more than STRETCH_MAX, either way, to span the image."""
+    if not 1 / STRETCH_MAX <= factor <= STRETCH_MAX:
+        raise Refusal(Reason.SHORT)
 
 
 def _fill(components: list[list[Moved]], frame: Shape) -> Shape:
@@ -166,8 +177,17 @@ def _fill(components: list[list[Moved]], frame: Shape) -> Shape:
         corners = [np.stack([m.new.real - left, m.new.imag - top], axis=1) * 2**_SUBPIXEL_BITS for m in outlines]
         fixed = [np.rint(c).astype(np.int32) for c in corners]
         canvas |= cv2.fillPoly(np.zeros(canvas.shape, np.uint8), fixed, 1, shift=_SUBPIXEL_BITS).astype(bool)
+    return cut_at_borders(canvas, (left, top), frame)
+
+
+def cut_at_borders(canvas: Mask, corner: tuple[int, int], frame: Shape) -> Shape:
+    """Return `canvas`, bool [h, w], at `corner` (x, y) of `frame`, cut at the borders that its shape runs out of.
+
+    Raises Refusal if little or nothing is left.
+    """
+    left, top = corner
     (x0, x1), (y0, y1) = (
-        _inside(start, start + canvas.shape[1 - axis], axis, frame) for axis, start in enumerate((left, top))
+        _inside(start, start + canvas.shape[1 - axis], axis, frame) for axis, start in enumerate(corner)
     )
     mask = canvas[y0 - top : y1 - top, x0 - left : x1 - left]
     if not mask.any():

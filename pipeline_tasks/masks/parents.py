@@ -1,21 +1,22 @@
-"""The real masks of one defect, read once, and the two ways to make a new shape of them."""
+"""The real masks of one defect, read once, and the ways to make a new shape of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.images.foreground import foreground
 from pipeline_tasks.masks.components import RealMask
-from pipeline_tasks.masks.interpolation import interpolate
 from pipeline_tasks.masks.placement import Seen, see
 from pipeline_tasks.masks.shape import Shape, whole_shape
 from pipeline_tasks.schema import Sample
 
 ALPHA_MAX = 0.5
 """Interpolated shapes lie in the half of the way nearer to their first parent, whose frame and pixels they keep."""
+
+Interpolate = Callable[[RealMask, RealMask, float], Shape]
+"""(a, b, alpha) -> the shape at `alpha`, 0..1, on the way from a to b, in the frame of a; raises Refusal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +30,8 @@ class Parent:
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """A new shape and what it was made of."""
+    """A new shape, in the frame of `a`, and what it was made of: alpha of the way from `a` to `b`."""
 
-    kind: Literal["transformed", "interpolated"]
     a: Parent
     b: Parent
     alpha: float
@@ -51,11 +51,11 @@ def _read_parent(path: str, image: bytes, png: bytes) -> Parent:
 def one_parent(parents: Sequence[Parent], rng: np.random.Generator) -> Descent:
     """Return a real mask as it is."""
     parent = parents[int(rng.integers(len(parents)))]
-    return Descent("transformed", parent, parent, 0.0, whole_shape(parent.real.mask))
+    return Descent(parent, parent, 0.0, whole_shape(parent.real.mask))
 
 
-def two_parents(parents: Sequence[Parent], rng: np.random.Generator) -> Descent:
+def two_parents(parents: Sequence[Parent], interpolate: Interpolate, rng: np.random.Generator) -> Descent:
     """Return a shape between two of at least two real masks, nearer to the first. Raises Refusal."""
     a, b = (parents[i] for i in rng.choice(len(parents), 2, replace=False))
     alpha = ALPHA_MAX - rng.uniform(0, ALPHA_MAX)
-    return Descent("interpolated", a, b, float(alpha), interpolate(a.real, b.real, alpha))
+    return Descent(a, b, float(alpha), interpolate(a.real, b.real, alpha))

@@ -1,7 +1,8 @@
 """Where on a normal image a defect lands, and at which turn and size (METHODS section 2, placement).
 
 A defect keeps its native size apart from a small scale, stays on the object, and goes where base masks were seen. What
-runs out of its own image runs out of the same borders of the normal image; nothing else touches a border.
+runs out of its own image runs out of the same borders of the normal image; nothing else touches a border. It is turned
+by a little about its own orientation, so that the orientations seen in base masks are kept (and, with flips, mirrored).
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.diffusion.windows import box_around, crop
+from pipeline_tasks.images.boxes import box_around, crop
 from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
 from pipeline_tasks.params import Evaluate
 

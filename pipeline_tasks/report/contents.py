@@ -30,6 +30,8 @@ class ProductContents:
     """One product: the results of validate, evaluate and train as their JSON, and the defects."""
 
     product: str
+    generator: Mapping[str, str]
+    """What the generator starts from and is told, in words, under short headings."""
     gate: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     curve: Mapping[str, Sequence[float]]

@@ -14,6 +14,13 @@ from pipeline_tasks.report.tables import checks, count_table, score_tables
 from pipeline_tasks.schema import Sample
 
 SET_ASIDE_SHOWN = 50
+MASK_ORIGINS = {
+    "transformed": "transformed from",
+    "image": "interpolated from",
+    "latent": "interpolated in latent space from",
+    "perlin": "of noise, appearance from",
+}
+"""What the kinds of masks are called, before the names of their parents."""
 
 
 def render(head: Head, products: Sequence[ProductContents]) -> str:
@@ -33,6 +40,7 @@ def _product(contents: ProductContents) -> dict[str, Any]:
     lines = checks(contents.gate)
     return {
         "name": contents.product,
+        "generator": contents.generator,
         "verdict": contents.evaluation.get("verdict", {}),
         "budget": contents.evaluation.get("budget", ""),
         "seeds": max((len(arm.get("seeds", [])) for arm in contents.evaluation.get("arms", {}).values()), default=0),
@@ -64,7 +72,7 @@ def _pair(example: Example) -> dict[str, Any]:
     parents = list(dict.fromkeys([pair.parent_a, pair.parent_b]))
     return {
         "id": pair.pair_id,
-        "mask": f"{pair.mask_kind} from {' and '.join(parents)}",
+        "mask": f"{MASK_ORIGINS[pair.mask_kind]} {' and '.join(parents)}",
         "normal": f"{pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}",
         "area": pair.mask_area_px,
         "change": pair.change_inside,

@@ -121,11 +121,12 @@ def count_table(gate: Mapping[str, Any]) -> Table:
     """Return pairs and real samples by defect."""
     counts = gate["counts"]
     asked, pairs = counts["asked_per_defect"], counts["pairs"]
-    defects = sorted({*pairs, *counts["base"], *counts["test"]})
     rows = []
-    for defect in defects:
-        made = pairs.get(defect)
-        synthetic = ["", "", ""] if made is None else [str(asked), str(made), str(max(0, asked - made))]
+    for defect in sorted({*pairs, *counts["base"], *counts["test"]}):
+        made, rejected = pairs.get(defect), counts["rejected"].get(defect, 0)
+        again, refused = counts["made_again"].get(defect, 0), max(0, asked - (made or 0) - rejected)
+        synthetic = [""] * 5 if made is None else [str(number) for number in (asked, made, again, rejected, refused)]
         real = [str(counts[split].get(defect, 0)) for split in ("base", "test")]
         rows.append((defect, [Cell(text) for text in [*synthetic, *real]]))
-    return Table("", ["pairs asked for", "made", "refused", "real: base", "real: test"], rows)
+    columns = ["pairs asked for", "made", "of them made again", "rejected", "mask refused", "real: base", "real: test"]
+    return Table("", columns, rows)

@@ -1,15 +1,20 @@
 """Stage masks: new masks of one defect from the real ones, placed on normal images (METHODS section 2)."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from pipeline_tasks.errors import DataError, LeakageError
-from pipeline_tasks.images.codec import decode_image, decode_mask, encode_mask
+from pipeline_tasks.images.codec import Mask, decode_image, decode_mask, encode_mask
 from pipeline_tasks.images.foreground import foreground
-from pipeline_tasks.masks.parents import Descent, Parent, one_parent, read_parents, two_parents
+from pipeline_tasks.masks.hybrid import Choice, choose
+from pipeline_tasks.masks.interpolation import interpolate
+from pipeline_tasks.masks.latent import LEAST_LIKENESS, Morph, interpolate_latent, likeness
+from pipeline_tasks.masks.parents import Descent, Interpolate, Parent, one_parent, read_parents, two_parents
+from pipeline_tasks.masks.perlin import place_noise
 from pipeline_tasks.masks.placement import Placement, place
 from pipeline_tasks.masks.shape import Reason, Refusal
 from pipeline_tasks.params import Masks
@@ -26,21 +31,47 @@ class Refused:
 
 
 def run(
-    params: Masks, seed: int, product: str, defect: str, samples: Iterable[Sample], normals: Iterable[Sample]
+    params: Masks,
+    seed: int,
+    product: str,
+    defect: str,
+    samples: Iterable[Sample],
+    normals: Iterable[Sample],
+    load_morph: Callable[[], Morph] | None = None,
 ) -> Iterator[MaskRow | Refused]:
     """Yield pair after pair of `defect`: a mask made from those of its base `samples`, placed on one of `normals`.
 
     A pair depends on the run's `seed` and its index alone. Without real masks there are no pairs.
-    Samples are read once, one at a time, and only their masks kept.
-    Raises, at once, DataError if there is no normal image and LeakageError for a sample outside the base split.
+    Samples are read once, one at a time, and only their masks kept. `load_morph` loads the trained latent model, where
+    there is one; it is called only if masks are made in latent space.
+    Raises, at once, DataError if there is no normal image, LeakageError for a sample outside the base split, and
+    ConfigError if latent masks are asked for without a latent model.
     """
-    sources = _Sources(read_parents(_of_base(samples)), [_read_host(s) for s in _of_base(normals)], params)
-    if not sources.hosts:
+    parents = read_parents(_of_base(samples))
+    hosts = [_read_host(s) for s in _of_base(normals)]
+    if not hosts:
         raise DataError(
             f"{product}: no normal image to place '{defect}' on; add images to its 'good' folder and run ingest again"
         )
-    pairs = range(params.pairs_per_defect) if sources.parents else range(0)
-    return (_make_pair(i, derive_seed(seed, product, defect, i), product, defect, sources) for i in pairs)
+    if not parents:
+        return iter(())
+    sources = _Sources(product, defect, parents, hosts, params, *_choose(params, parents, load_morph))
+    return (_make_pair(i, derive_seed(seed, product, defect, i), sources) for i in range(params.pairs_per_defect))
+
+
+def _choose(
+    params: Masks, parents: Sequence[Parent], load_morph: Callable[[], Morph] | None
+) -> tuple[Choice, Interpolate]:
+    """Return the kind of masks and how to interpolate; hybrid takes no model that does not keep the real ones."""
+    masks = [parent.real for parent in parents]
+    choice = choose(params, masks, latent=load_morph is not None)
+    if choice.kind != "latent" or load_morph is None or len(masks) == 1:
+        return choice, interpolate
+    morph = load_morph()
+    if params.kind == "hybrid" and (kept := likeness(masks, morph)) < LEAST_LIKENESS:
+        reason = f"the latent model redraws real masks with an IoU of {kept:.2f} < {LEAST_LIKENESS:.2f}"
+        return Choice("image", reason), interpolate
+    return choice, partial(interpolate_latent, morph=morph)
 
 
 def _of_base(samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -68,43 +99,77 @@ def _read_host(normal: Sample) -> _Host:
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
+    product: str
+    defect: str
     parents: Sequence[Parent]
     hosts: Sequence[_Host]
     params: Masks
+    choice: Choice
+    between: Interpolate
 
 
-def _make_pair(index: int, seed: int, product: str, defect: str, sources: _Sources) -> MaskRow | Refused:
+def _make_pair(index: int, seed: int, sources: _Sources) -> MaskRow | Refused:
     """Choose a shape, then normal images and places for it until one is accepted."""
-    parents, params, rng = sources.parents, sources.params, np.random.default_rng(seed)
-    interpolated = rng.random() < params.interpolated_fraction and len(parents) > 1
-    seen, descent, reasons = [p.seen for p in parents], None, Counter[Reason]()
+    params, rng = sources.params, np.random.default_rng(seed)
+    choice, descent, reasons = _choose_for_pair(sources, rng), None, Counter[Reason]()
     for attempt in range(1, params.attempts + 1):
         try:
-            descent = descent or (two_parents if interpolated else one_parent)(parents, rng)
+            descent = descent or _descend(choice, sources, rng)
             host = sources.hosts[int(rng.integers(len(sources.hosts)))]
-            placed = place(descent.shape, decode_mask(host.foreground), seen, params, rng)
+            placed = _put(choice, descent, decode_mask(host.foreground), sources, rng)
         except Refusal as refusal:
             reasons[refusal.reason] += 1
         else:
-            return _row(index, product, defect, seed, host, descent, placed, attempt)
+            return _row(index, seed, sources, choice, host, descent, placed, attempt)
     return Refused(index, reasons.most_common(1)[0][0])
 
 
+def _choose_for_pair(sources: _Sources, rng: np.random.Generator) -> Choice:
+    """Return the defect's choice, or a transformed mask where interpolation is not drawn or not possible."""
+    interpolated = rng.random() < sources.params.interpolated_fraction
+    if sources.choice.kind == "perlin":
+        return sources.choice
+    if len(sources.parents) == 1:
+        return Choice("transformed", "one real mask only")
+    return sources.choice if interpolated else Choice("transformed", "share left by masks.interpolated_fraction")
+
+
+def _descend(choice: Choice, sources: _Sources, rng: np.random.Generator) -> Descent:
+    if choice.kind in ("image", "latent"):
+        return two_parents(sources.parents, sources.between, rng)
+    return one_parent(sources.parents, rng)
+
+
+def _put(choice: Choice, descent: Descent, on: Mask, sources: _Sources, rng: np.random.Generator) -> Placement:
+    if choice.kind == "perlin":
+        return place_noise(descent.shape, on, sources.params.perlin, rng)
+    return place(descent.shape, on, [p.seen for p in sources.parents], sources.params, rng)
+
+
 def _row(
-    index: int, product: str, defect: str, seed: int, host: _Host, descent: Descent, placed: Placement, attempts: int
+    index: int,
+    seed: int,
+    sources: _Sources,
+    choice: Choice,
+    host: _Host,
+    descent: Descent,
+    placed: Placement,
+    attempts: int,
 ) -> MaskRow:
     return MaskRow(
         pair_index=index,
-        product=product,
-        defect=defect,
+        product=sources.product,
+        defect=sources.defect,
         seed=seed,
         normal_path=host.path,
         normal_sha256=host.sha256,
-        kind=descent.kind,
+        kind=choice.kind,
+        kind_reason=choice.reason,
         parent_a=descent.a.path,
         parent_b=descent.b.path,
         alpha=descent.alpha,
         warp=placed.warp.ravel().tolist(),
+        placement=1.0 if choice.kind == "perlin" else sources.params.placement_spread,
         attempts=attempts,
         mask_area_px=int(placed.mask.sum()),
         mask=encode_mask(placed.mask),

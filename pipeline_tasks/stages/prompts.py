@@ -1,18 +1,84 @@
-"""Prompts: one text per defect of a product (METHODS section 1, `template`; CAGen section 4)."""
+"""Prompts: a text per defect of a product and, with CLIP, per real defect image (METHODS section 1).
 
-from collections.abc import Sequence
+`template`: CAGen section 4. `semantic`: AnomalyAlign gives the aim, phrases that describe the image; the bank of
+phrases and the greedy rule here are ours.
+"""
 
-from pipeline_tasks.errors import ConfigError
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_tasks.errors import ConfigError, LeakageError
+from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
 from pipeline_tasks.params import Prompts
+from pipeline_tasks.schema import Sample
+
+Similarity = Callable[[Sequence[str]], NDArray[np.float64]]
+"""N texts -> their cosine similarities [N] with one image."""
+Look = Callable[[Pixels, Mask], Similarity]
+"""Image [H, W, 3] and defect mask [H, W] -> how similar texts are to the defect."""
 
 
 def run(params: Prompts, product: str, defects: Sequence[str]) -> dict[str, str]:
     """Return {defect: prompt}. Underscores in names become spaces. Raises ConfigError for an unknown placeholder."""
+    return {defect: _prompt(params.template, [], defect, product) for defect in defects}
+
+
+def describe(
+    params: Prompts, product: str, samples: Iterable[Sample], look: Look, bank: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return {source_path: prompt} of the real defects among the base `samples`, each with its own phrases of `bank`.
+
+    Phrases stand before the defect's name in the template, in the order of their choice: 'dark, elongated crack tile'.
+    Raises LeakageError for a sample outside the base split, ConfigError as `run`.
+    """
+    prompts = {}
+    for sample in samples:
+        if sample.split != "base":
+            raise LeakageError(
+                f"{product}: '{sample.source_path}' is of the {sample.split} split; prompts describe base samples "
+                "only: give this stage the base folder"
+            )
+        if sample.mask is not None and sample.mask_area_px > 0:
+            similarity = look(decode_image(sample.image), decode_mask(sample.mask))
+            phrases = choose_phrases(similarity, bank, params, sample.defect, product)
+            prompts[sample.source_path] = _prompt(params.template, phrases, sample.defect, product)
+    return prompts
+
+
+def choose_phrases(
+    similarity: Similarity, bank: Mapping[str, Sequence[str]], params: Prompts, defect: str, product: str
+) -> list[str]:
+    """Return phrases of `bank`, at most one a category, chosen one by one: the one that raises the similarity most.
+
+    Ends at params.max_phrases or when none raises the prompt's similarity by params.min_gain; the first of equal ones
+    in the bank is taken.
+    """
+    chosen: list[str] = []
+    open_categories = list(bank)
+    best = float(similarity([_prompt(params.template, [], defect, product)])[0])
+    while open_categories and len(chosen) < params.max_phrases:
+        candidates = [(category, phrase) for category in open_categories for phrase in bank[category]]
+        texts = [_prompt(params.template, [*chosen, phrase], defect, product) for _, phrase in candidates]
+        scores = similarity(texts)
+        first = int(np.argmax(scores))
+        if scores[first] - best < params.min_gain:
+            break
+        best = float(scores[first])
+        category, phrase = candidates[first]
+        chosen.append(phrase)
+        open_categories.remove(category)
+    return chosen
+
+
+def _prompt(template: str, phrases: Sequence[str], defect: str, product: str) -> str:
+    described = " ".join(filter(None, [", ".join(phrases), _words(defect)]))
     try:
-        return {d: params.template.format(defect=_words(d), product=_words(product)) for d in defects}
+        return template.format(defect=described, product=_words(product))
     except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise ConfigError(
-            f"params.yaml: prompts.template '{params.template}' is not usable ({error}); "
+            f"params.yaml: prompts.template '{template}' is not usable ({error}); "
             "only {defect} and {product} may stand in it"
         ) from error
 

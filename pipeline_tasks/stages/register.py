@@ -31,8 +31,15 @@ def _contact_sheet(contents: DefectContents) -> bytes | None:
 
 def flat_params(params: Params) -> dict[str, str]:
     """Return every parameter as text under its dotted key."""
-    sections = params.model_dump(mode="json", by_alias=True)
-    return {f"{section}.{key}": str(value) for section, values in sections.items() for key, value in values.items()}
+    return dict(_leaves(params.model_dump(mode="json", by_alias=True), ""))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
 
 
 def metrics(products: Sequence[ProductContents]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Validate: is a product's set of pairs fit to be published?"""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,13 +42,18 @@ class Gate:
         }
 
 
-def run(params: Validate, expected: Expected, pairs: pd.DataFrame) -> Gate:
-    """Judge the pairs of a product; `pairs` is their manifest without pixels."""
+def run(params: Validate, expected: Expected, pairs: pd.DataFrame, rejected: Mapping[str, int]) -> Gate:
+    """Judge the pairs of a product.
+
+    `pairs` is their manifest without pixels; `rejected` tells how many pairs of each defect generate gave up.
+    """
     outcomes, docs = check(f"Pairs of {expected.product}", rules(params, expected, len(pairs)), pairs)
-    made = Counter(pairs.defect)
+    made, again = Counter(pairs.defect), Counter(pairs.defect[pairs.attempts > 1])
     counts = {
         "asked_per_defect": expected.asked,
         "pairs": {defect: made[defect] for defect in sorted({*expected.defects, *made})},
+        "made_again": dict(sorted(again.items())),
+        "rejected": dict(sorted(rejected.items())),
         "base": dict(sorted(Counter(expected.base.defect).items())),
         "test": dict(sorted(Counter(expected.test.defect).items())),
     }

@@ -1,48 +1,22 @@
 import numpy as np
 import pytest
+from rows import mask_row, sample
+from settings import settings
 
-from pipeline_tasks.images.codec import encode_image, encode_mask
-from pipeline_tasks.params import Generate
-from pipeline_tasks.schema import GOOD, MaskRow, Sample
+from pipeline_tasks.schema import GOOD
 
 
 @pytest.fixture
-def settings():
-    return Generate(
-        backend="inpainting",
-    threads=1,
-        steps=2,
-        batch_size=4,
-        dilation_px=3,
-        feather_px=2,
-        severity=1.0,
-        shard_pairs=4,
-        device="cpu",
-        precision="float32",
-    )
+def params():
+    """Parameters of `generate` under which every pair passes."""
+    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "min_alignment": 0.0, "inpainting": {"steps": 2}}
+    return settings(generate=changes).generate
 
 
-def sample(path, defect, level, mask=None, split="base", derived=None):
-    rng = np.random.default_rng(level)
-    pixels = np.clip(level + rng.normal(0, 3, (96, 96, 1)), 0, 255).repeat(3, axis=2).astype(np.uint8)
-    if mask is not None:
-        pixels[mask] = level // 3
-    area = 0 if mask is None else int(mask.sum())
-    return Sample(
-        "plate",
-        defect,
-        split,
-        path,
-        "ab" * 32,
-        1,
-        96,
-        96,
-        area,
-        area / 96**2,
-        derived,
-        encode_image(pixels),
-        None if mask is None else encode_mask(mask),
-    )
+def grainy(level):
+    """Grey noise around `level`, [96, 96, 3]."""
+    noise = np.random.default_rng(level).normal(0, 3, (96, 96, 1))
+    return np.clip(level + noise, 0, 255).repeat(3, axis=2).astype(np.uint8)
 
 
 @pytest.fixture
@@ -54,40 +28,25 @@ def bar():
 
 @pytest.fixture
 def defects(bar):
-    return {"d/0.png": sample("d/0.png", "scratch", 150, bar)}
+    pixels = grainy(150)
+    pixels[bar] = 150 // 3
+    return {"d/0.png": sample("scratch", pixels=pixels, mask=bar, source_path="d/0.png")}
 
 
 @pytest.fixture
 def normals():
-    return {"g/0.png": sample("g/0.png", GOOD, 100)}
+    return {"g/0.png": sample(GOOD, pixels=grainy(100), source_path="g/0.png")}
 
 
 @pytest.fixture
 def rows(bar):
     """Mask rows that shift the parent's bar by (dx, dy)."""
+    names = {"defect": "scratch", "normal_path": "g/0.png", "parent_a": "d/0.png", "parent_b": "d/0.png"}
 
     def make(shifts):
-        made = []
-        for index, (dx, dy) in enumerate(shifts):
-            mask = np.roll(bar, (dy, dx), (0, 1))
-            made.append(
-                MaskRow(
-                    index,
-                    "plate",
-                    "scratch",
-                    1000 + index,
-                    "g/0.png",
-                    "ab" * 32,
-                    "transformed",
-                    "d/0.png",
-                    "d/0.png",
-                    0.0,
-                    [1, 0, dx, 0, 1, dy],
-                    1,
-                    int(mask.sum()),
-                    encode_mask(mask),
-                )
-            )
-        return made
+        return [
+            mask_row(index, np.roll(bar, (dy, dx), (0, 1)), warp=[1, 0, dx, 0, 1, dy], **names)
+            for index, (dx, dy) in enumerate(shifts)
+        ]
 
     return make

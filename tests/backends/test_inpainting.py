@@ -3,14 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rows import PROMPTS
 
 from pipeline_tasks.backends import inpainting
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
 from pipeline_tasks.backends.pairs import make_pairs
-from pipeline_tasks.diffusion.network import make_unet
-from pipeline_tasks.diffusion.source import Grain
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image, encode_mask
+from pipeline_tasks.inpainting.network import make_unet
+from pipeline_tasks.inpainting.source import Grain
+from pipeline_tasks.params import GenerateInpainting
 
 GRAIN = Grain(np.full((15, 15), 1 / 15, np.float32), np.eye(3, dtype=np.float32), 0.5)
 
@@ -40,47 +42,47 @@ def test_a_missing_or_damaged_model_is_named(folder, tmp_path):
         Inpainting.load(folder)
 
 
-def test_a_defect_it_was_not_trained_on_is_refused(folder, settings, rows, defects, normals):
-    backend = InpaintingBackend.load(folder, settings)
+def test_a_defect_it_was_not_trained_on_is_refused(folder, params, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, params)
     (row,) = rows([(0, 0)])
     with pytest.raises(ModelError, match=r"knows \['scratch'\], not 'pit'"):
-        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, "p", settings))
+        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, PROMPTS, params))
 
 
-def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, settings, rows, defects, normals):
-    backend = InpaintingBackend.load(folder, settings)
+def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, params, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, params)
     row, other = rows([(0, 0), (9, 5)])
-    (first,) = make_pairs(backend, [row], defects, normals, "p", settings)
-    (again, _) = make_pairs(backend, [row, other], defects, normals, "p", settings)
-    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, "p", settings)
+    (first,) = make_pairs(backend, [row], defects, normals, PROMPTS, params)
+    (again, _) = make_pairs(backend, [row, other], defects, normals, PROMPTS, params)
+    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, PROMPTS, params)
     difference = np.abs(decode_image(first.image).astype(int) - decode_image(again.image))
     assert difference.max() <= 1  # kernels may round differently in another batch
     assert first.image_sha256 != reseeded.image_sha256
 
 
-def test_severity_scales_the_code_and_so_the_picture(folder, settings, rows, defects, normals):
-    strong = settings.model_copy(update={"severity": 3.0})
+def test_severity_scales_the_code_and_so_the_picture(folder, params, rows, defects, normals):
+    strong = params.model_copy(update={"severity": 3.0})
     images = [
-        next(make_pairs(InpaintingBackend.load(folder, s), rows([(0, 0)]), defects, normals, "p", s)).image_sha256
-        for s in (settings, strong)
+        next(make_pairs(InpaintingBackend.load(folder, s), rows([(0, 0)]), defects, normals, PROMPTS, s)).image_sha256
+        for s in (params, strong)
     ]
     assert images[0] != images[1]
 
 
-def test_a_mask_at_the_very_corner_is_painted(folder, settings, rows, defects, normals):
-    backend = InpaintingBackend.load(folder, settings)
-    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, "p", settings)
+def test_a_mask_at_the_very_corner_is_painted(folder, params, rows, defects, normals):
+    backend = InpaintingBackend.load(folder, params)
+    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, PROMPTS, params)
     assert pair.change_inside > 0 and pair.change_outside_max == 0
 
 
-def test_condition_planes_are_no_larger_than_a_window(folder, settings, rows, defects, normals, monkeypatch):
+def test_condition_planes_are_no_larger_than_a_window(folder, params, rows, defects, normals, monkeypatch):
     sizes, planes = [], inpainting.condition_planes
     monkeypatch.setattr(
         inpainting, "condition_planes", lambda hole, *rest: sizes.append(hole.shape[-2:]) or planes(hole, *rest)
     )
     (row,) = rows([(0, 0)])
     long = replace(row, mask=encode_mask(np.eye(96, dtype=bool)), mask_area_px=96)
-    (pair,) = make_pairs(InpaintingBackend.load(folder, settings), [long], defects, normals, "p", settings)
+    (pair,) = make_pairs(InpaintingBackend.load(folder, params), [long], defects, normals, PROMPTS, params)
     assert pair.change_inside > 0
     assert set(sizes) == {(64, 64)}
 
@@ -88,22 +90,25 @@ def test_condition_planes_are_no_larger_than_a_window(folder, settings, rows, de
 @pytest.mark.parametrize(
     ("change", "counts"),
     [
-        ({"steps": 3}, True),
+        ({"inpainting": GenerateInpainting(steps=3)}, True),
         ({"severity": 2.0}, True),
         ({"dilation_px": 4}, True),
         ({"feather_px": 1}, True),
         ({"precision": "bfloat16"}, True),
+        ({"min_alignment": 0.5}, True),
+        ({"attempts": 1}, True),
         ({"batch_size": 1}, False),
-        ({"shard_pairs": 9}, False),
+        ({"block_pairs": 2}, False),
+        ({"shard_pairs": 8}, False),
     ],
 )
-def test_digest_tells_apart_what_changes_the_pairs(folder, settings, change, counts):
-    digests = {InpaintingBackend.load(folder, s).digest for s in (settings, settings.model_copy(update=change))}
+def test_digest_tells_apart_what_changes_the_pairs(folder, params, change, counts):
+    digests = {InpaintingBackend.load(folder, s).digest for s in (params, params.model_copy(update=change))}
     assert len(digests) == 1 + counts
     assert all(len(digest) == 64 for digest in digests)
 
 
-def test_digest_tells_weights_apart(folder, settings, tmp_path):
+def test_digest_tells_weights_apart(folder, params, tmp_path):
     Inpainting(make_unet(1, [8, 16], seed=1), ["scratch"], 30.0, GRAIN, 32, 3).save(tmp_path / "other")
-    digests = {InpaintingBackend.load(model, settings).digest for model in (folder, tmp_path / "other")}
+    digests = {InpaintingBackend.load(model, params).digest for model in (folder, tmp_path / "other")}
     assert len(digests) == 2

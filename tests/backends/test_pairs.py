@@ -1,15 +1,28 @@
 import hashlib
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rows import PROMPTS
 
 from pipeline_tasks.backends import pairs
-from pipeline_tasks.backends.pairs import BLOCK_PAIRS, make_pairs
+from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.paste import PasteBackend
+from pipeline_tasks.backends.protocol import Rendered
 from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.images.boxes import Box, bounding_box, crop
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.schema import Pair, Rejected
+from pipeline_tasks.seeds import derive_seed
+
+
+def whole(request, pixels):
+    """What becomes of the whole image of a request."""
+    height, width = request.mask.shape
+    return Rendered(Box(0, 0, height, width), np.float32(pixels), np.float32(request.normal))
 
 
 class White:
@@ -17,66 +30,193 @@ class White:
 
     name, digest = "white", "0" * 64
 
-    def render(self, requests):
-        return [np.full(r.normal.shape, 255, np.float32) for r in requests]
+    def render(self, requests, first):
+        return [whole(request, np.full(request.normal.shape, 255)) for request in requests]
 
 
-def test_the_part_is_untouched_outside_the_dilated_mask(settings, rows, defects, normals):
-    (pair,) = make_pairs(White(), rows([(3, 4)]), defects, normals, "p", settings)
+class Painter:
+    """A backend that paints a share of each mask, by pair index and attempt, and remembers what it was asked.
+
+    The alignment of such a change is that share: see tests/images/test_honesty.py.
+    """
+
+    name, digest = "painter", "0" * 64
+
+    def __init__(self, shares):
+        self.shares, self.attempts, self.calls = shares, Counter(), []
+
+    def render(self, requests, first):
+        made = [whole(request, self._painted(request)) for request in requests]
+        self.calls.append(([request.row.pair_index for request in requests], dict(first), made))
+        return made
+
+    def _painted(self, request):
+        shares, attempt = self.shares[request.row.pair_index], self.attempts[request.row.pair_index]
+        self.attempts[request.row.pair_index] += 1
+        pixels, (ys, xs) = request.normal.copy(), np.nonzero(request.mask)
+        painted = np.s_[: round(shares[attempt] * len(ys))]
+        pixels[ys[painted], xs[painted]] = 255
+        return pixels
+
+
+class Mingling:
+    """A backend whose pairs depend on all the others of their block."""
+
+    name, digest = "mingling", "0" * 64
+
+    def render(self, requests, first):
+        level = sum(request.seed for request in requests) % 256
+        return [whole(request, np.full(request.normal.shape, level)) for request in requests]
+
+
+@pytest.fixture
+def make(params, defects, normals):
+    """Makes the pairs of mask rows with a backend, under changed parameters."""
+
+    def run(backend, rows, **changes):
+        return list(make_pairs(backend, rows, defects, normals, PROMPTS, params.model_copy(update=changes)))
+
+    return run
+
+
+def test_the_part_is_untouched_outside_the_dilated_mask(make, params, rows, normals):
+    (pair,) = make(White(), rows([(3, 4)]))
     image, mask = decode_image(pair.image), decode_mask(pair.mask)
     normal = decode_image(normals["g/0.png"].image)
-    outside = ~dilate(mask, settings.dilation_px)
+    outside = ~dilate(mask, params.dilation_px)
     assert (image[outside] == normal[outside]).all() and pair.change_outside_max == 0
     assert (image[mask] == 255).all()
 
 
-def test_a_spill_is_measured(settings, rows, defects, normals):
-    wide = settings.model_copy(update={"feather_px": 3, "dilation_px": 3})
-    narrow = wide.model_copy(update={"dilation_px": 0})  # measured tighter than composited
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, "p", narrow)
+def test_a_change_beyond_the_dilated_mask_is_measured(make, rows):
+    (pair,) = make(White(), rows([(0, 0)]), feather_px=3, dilation_px=0)  # measured tighter than composited
     assert pair.change_outside_max > 0
 
 
-def test_provenance_is_complete_and_true(settings, rows, defects, normals):
-    backend = PasteBackend(settings)
-    (pair,) = make_pairs(backend, rows([(1, 2)]), defects, normals, "scratch plate", settings)
+def test_what_spilt_is_measured_before_the_composite_hides_it(make, params, rows, normals):
+    (pair,) = make(White(), rows([(0, 0)]))
+    change = 255.0 - decode_image(normals["g/0.png"].image).mean(axis=2)
+    outside = ~dilate(decode_mask(pair.mask), params.dilation_px)
+    assert pair.spill == pytest.approx(change[outside].sum() / change.sum(), rel=1e-5)
+    (painted,) = make(Painter({0: [1.0]}), rows([(0, 0)]))
+    assert (painted.spill, painted.alignment) == (0.0, 1.0)
+
+
+def test_a_part_that_exceeds_the_image_lands_where_it_belongs(make, rows, normals):
+    class Part(White):
+        def render(self, requests, first):
+            (request,) = requests
+            box = bounding_box(request.mask, 9)
+            unchanged = crop(request.normal, box).astype(np.float32)
+            return [Rendered(box, np.full_like(unchanged, 255), unchanged)]
+
+    (row,) = rows([(-30, -40)])
+    (part,), (full,) = make(Part(), [row]), make(White(), [row])
+    assert part.image == full.image and decode_mask(part.mask)[0, 0]
+
+
+def test_provenance_is_complete_and_true(make, params, rows):
+    backend = PasteBackend(params)
+    (pair,) = make(backend, rows([(1, 2)]))
     assert pair.pair_id == "plate/scratch/000000" and pair.prompt == "scratch plate"
     assert (pair.backend, pair.backend_digest) == ("paste", backend.digest)
+    assert (pair.seed, pair.attempts) == (1000, 1)
     assert pair.image_sha256 == hashlib.sha256(decode_image(pair.image).tobytes()).hexdigest()
     assert pair.mask_area_px == decode_mask(pair.mask).sum()
     assert not pair.normal_derived
 
 
-def test_a_derived_normal_is_flagged(settings, rows, defects, normals):
+def test_the_prompt_is_that_of_the_first_parent_where_it_has_its_own(params, rows, defects, normals):
+    book = PromptBook(PROMPTS.defects, {"plate": {"d/0.png": "thin scratch plate"}})
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, book, params)
+    assert pair.prompt == "thin scratch plate"
+
+
+def test_a_derived_normal_is_flagged(params, rows, defects, normals):
     derived = {k: replace(v, derived_from="d/0.png") for k, v in normals.items()}
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, "p", settings)
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, params)
     assert pair.normal_derived
 
 
-def test_pairs_do_not_depend_on_what_is_made_beside_them(settings, rows, defects, normals):
-    many = rows([(i % 7, i % 5) for i in range(BLOCK_PAIRS + 3)])
-    backend = PasteBackend(settings)
-    together = list(make_pairs(backend, many, defects, normals, "p", settings))
-    alone = [next(make_pairs(backend, [row], defects, normals, "p", settings)) for row in many]
-    assert together == alone
+def test_pairs_do_not_depend_on_what_is_made_beside_them(make, params, rows):
+    many = rows([(i % 7, i % 5) for i in range(params.block_pairs + 3)])
+    backend = PasteBackend(params)
+    assert make(backend, many) == [pair for row in many for pair in make(backend, [row])]
 
 
-def test_large_images_are_rendered_a_few_at_a_time(settings, rows, defects, normals, monkeypatch):
-    blocks = []
+def test_blocks_are_of_consecutive_indices_whatever_is_missing(make, rows):
+    painter = Painter({index: [1.0] for index in range(12)})
+    present = [row for row in rows([(0, 0)] * 12) if row.pair_index not in (2, 3, 4, 11)]
+    made = make(painter, present, block_pairs=4)
+    assert [indices for indices, _, _ in painter.calls] == [[0, 1], [5, 6, 7], [8, 9, 10]]
+    assert [pair.pair_index for pair in made] == [0, 1, 5, 6, 7, 8, 9, 10]
 
-    class Counting(White):
-        def render(self, requests):
-            blocks.append(len(requests))
-            return super().render(requests)
 
+def test_blocks_of_large_images_are_split_from_their_beginning_on(make, rows, monkeypatch):
     monkeypatch.setattr(pairs, "BLOCK_PX", 2 * 96 * 96)
-    list(make_pairs(Counting(), rows([(0, 0)] * 5), defects, normals, "p", settings))
-    assert blocks == [2, 2, 1]
+    painter = Painter({index: [1.0] for index in range(8)})
+    make(painter, [row for row in rows([(0, 0)] * 8) if row.pair_index != 1], block_pairs=4)
+    assert [indices for indices, _, _ in painter.calls] == [[0, 2], [3], [4, 5], [6, 7]]
 
 
-def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(settings, rows, defects, normals):
+@pytest.mark.parametrize("shard_pairs", [4, 8])
+def test_other_shards_give_the_same_pairs(make, rows, shard_pairs):
+    every = [row for row in rows([(0, 0)] * 14) if row.pair_index != 5]
+    shards = [[row for row in every if row.pair_index // shard_pairs == shard] for shard in range(4)]
+    together = make(Mingling(), every, block_pairs=4)
+    assert [pair for shard in shards for pair in make(Mingling(), shard, block_pairs=4)] == together
+    assert len({pair.image_sha256 for pair in together}) == 4, "one level a block"
+
+
+def test_a_dishonest_pair_is_made_again_from_the_next_seed(make, rows):
+    painter = Painter({0: [1.0], 1: [0.1, 0.2, 0.6]})
+    sound, mended = make(painter, rows([(0, 0), (2, 2)]), min_alignment=0.5, attempts=5)
+    assert (sound.attempts, sound.seed, sound.alignment) == (1, 1000, 1.0)
+    assert (mended.attempts, mended.seed) == (3, derive_seed(1001, "attempt", 2))
+    assert mended.alignment == pytest.approx(0.6)
+    assert [indices for indices, _, _ in painter.calls] == [[0, 1], [1], [1]]
+
+
+def test_later_attempts_are_shown_the_first_ones_of_the_whole_block(make, rows):
+    painter = Painter({0: [0.1, 0.2, 0.9], 1: [1.0], 2: [0.3, 0.9]})
+    make(painter, rows([(0, 0)] * 3), min_alignment=0.5, block_pairs=4)
+    (_, nothing, (zero, one, two)), (_, second, _), (_, third, _) = painter.calls
+    assert nothing == {}
+    for shown in (second, third):
+        assert {index: id(rendered) for index, rendered in shown.items()} == {0: id(zero), 1: id(one), 2: id(two)}
+
+
+def test_every_block_begins_anew(make, rows):
+    painter = Painter({0: [0.1, 0.9], 1: [1.0], 2: [1.0]})
+    make(painter, rows([(0, 0)] * 3), min_alignment=0.5, block_pairs=2)
+    assert [(indices, set(first)) for indices, first, _ in painter.calls] == [
+        ([0, 1], set()),
+        ([0], {0, 1}),
+        ([2], set()),
+    ]
+
+
+def test_attempts_seeds_and_the_best_try_of_a_rejected_pair_are_counted(make, rows):
+    painter = Painter({0: [0.3, 0.4, 0.2], 1: [1.0]})
+    rejected, pair = make(painter, rows([(0, 0), (1, 1)]), min_alignment=0.5, attempts=3)
+    assert rejected == Rejected(0, "plate", "scratch", attempts=3, alignment=pytest.approx(0.4))
+    assert isinstance(pair, Pair) and pair.attempts == 1
+    assert painter.attempts == {0: 3, 1: 1}
+
+
+def test_no_pair_is_rejected_where_any_will_do(make, rows):
+    (pair,) = make(Painter({0: [0.0]}), rows([(0, 0)]), min_alignment=0.0)
+    assert (pair.alignment, pair.attempts) == (0.0, 1)
+
+
+def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(params, rows, defects, normals):
     with pytest.raises(DataError, match=r"pair plate/scratch/0 .*'g/0.png'"):
-        list(make_pairs(White(), rows([(0, 0)]), defects, {}, "p", settings))
+        list(make_pairs(White(), rows([(0, 0)]), defects, {}, PROMPTS, params))
     leaked = {k: replace(v, split="test") for k, v in defects.items()}
     with pytest.raises(LeakageError, match=r"'d/0.png' of the test split"):
-        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, "p", settings))
+        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, PROMPTS, params))
+
+
+def test_a_defect_without_a_prompt_stops_the_run_by_name(params, rows, defects, normals):
+    with pytest.raises(DataError, match="no prompt for 'scratch' on 'plate'; re-run the prompts stage"):
+        list(make_pairs(White(), rows([(0, 0)]), defects, normals, PromptBook({"plate": {}}, {}), params))

@@ -13,6 +13,16 @@ def test_the_catalog_of_a_folder_is_written(defectline, product_folder):
     catalog = load_catalog()
     assert catalog.products["plate"].path == "plate"
     assert catalog.defects_of("plate") == ["pit", "scratch"]
+    assert list(catalog.generators) == ["plate"]
+
+
+def test_one_generator_for_all_products_is_asked_for(defectline, product_folder):
+    product_folder.good(1).defect("pit", 1)
+    assert defectline("catalog", "plate", "--shared").status == 0
+    assert list(load_catalog().generators) == ["shared"]
+    assert load_catalog().generator_of("plate") == "shared"
+    defectline("catalog", "plate")
+    assert list(load_catalog().generators) == ["plate"], "and given up again"
 
 
 def test_an_unchanged_catalog_is_not_written_again(defectline, product_folder):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import cv2
@@ -5,9 +6,12 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from tiny_base import save_tiny_pipeline
 from typer.testing import CliRunner
 
 from pipeline_tasks.commands.masks import masks
+from pipeline_tasks.diffusion.weights import describe
+from pipeline_tasks.errors import ConfigError, DefectlineError
 from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 from pipeline_tasks.storage import read_rows, write_rows
@@ -43,12 +47,14 @@ def call(tmp_path, monkeypatch):
     app = typer.Typer()
     app.command()(masks)
 
-    def call(samples, attempts=60):
-        params["masks"] |= {"pairs_per_defect": 12, "attempts": attempts}
+    def call(samples, attempts=60, backend="inpainting", **masks):
+        params["backend"] |= {"name": backend, "resolution_px": 64}
+        params["masks"] |= {"pairs_per_defect": 12, "attempts": attempts, "device": "cpu", **masks}
         Path("params.yaml").write_text(yaml.safe_dump(params))
         write_rows(Path("pit.parquet"), samples, Sample)
         write_rows(Path("good.parquet"), [sample("n.png")], Sample)
         options = "--product plate --defect pit --samples pit.parquet --normals good.parquet --masks out/pit.parquet"
+        options += " --pretrained pretrained --prompts plate.json"
         return CliRunner().invoke(app, options.split())
 
     return call
@@ -58,7 +64,38 @@ def test_masks_are_written_and_counted(call):
     result = call([sample("a.png", pit(5)), sample("b.png", pit(8))])
     assert result.exit_code == 0, result.output
     assert "plate/pit: 12 masks from 2 real ones, refused 0" in result.output
-    assert len(list(read_rows(Path("out/pit.parquet"), MaskRow))) == 12
+    rows = list(read_rows(Path("out/pit.parquet"), MaskRow))
+    assert len(rows) == 12
+    interpolated = sum(row.kind == "image" for row in rows)
+    area = (pit(5).mean() + pit(8).mean()) / 2
+    assert f"{interpolated} x image (mean area {area:.2%} < tau 5.30%)" in result.output
+
+
+def test_latent_masks_come_from_the_pretrained_model(call, tmp_path):
+    folder = save_tiny_pipeline(tmp_path / "pretrained")
+    described = describe(folder)
+    (folder / "pretrained.json").write_text(json.dumps({"source": "scratch", "revision": None} | described))
+    Path("plate.json").write_text(json.dumps({"defects": {"pit": "pit plate"}, "samples": {}}))
+    samples = [sample("a.png", pit(5)), sample("b.png", pit(8))]
+    result = call(samples, attempts=1, backend="controlnet", kind="latent", latent_steps=1)
+    assert result.exit_code == 0, result.output
+    rows = list(read_rows(Path("out/pit.parquet"), MaskRow))
+    assert f"{len(rows)} masks from 2 real ones, refused {12 - len(rows)}" in result.output
+    assert {row.kind for row in rows} <= {"latent", "transformed"}
+
+
+def test_latent_masks_without_the_model_say_what_is_missing(call):
+    Path("plate.json").write_text(json.dumps({"defects": {"pit": "pit plate"}, "samples": {}}))
+    result = call([sample("a.png", pit(5)), sample("b.png", pit(8))], backend="controlnet", kind="latent")
+    assert isinstance(result.exception, DefectlineError)
+    assert "pretrained" in str(result.exception)
+    assert not Path("out/pit.parquet").exists()
+
+
+def test_latent_masks_with_another_backend_name_the_key(call):
+    result = call([sample("a.png", pit(5)), sample("b.png", pit(8))], kind="latent")
+    assert isinstance(result.exception, ConfigError)
+    assert "set backend.name to controlnet" in str(result.exception)
 
 
 def test_refused_pairs_are_counted_with_their_reason(call):

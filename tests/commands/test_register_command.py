@@ -3,43 +3,26 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
+from rows import pair, sample
+from settings import write_settings
 
 from pipeline_tasks.commands.register import register
 from pipeline_tasks.errors import PublicationError
-from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
 from pipeline_tasks.storage import write_json, write_rows
 
-ROOT = Path(__file__).parents[2]
 DEFECTS = ["pit", "scratch"]
-IMAGE = encode_image(np.full((48, 48, 3), 120, np.uint8))
-MASK = encode_mask(np.pad(np.ones((6, 6), bool), 21))
 
 
-def sample(defect, index):
-    mask = None if defect == GOOD else MASK
-    return Sample("plate", defect, "base", f"{defect}/{index}.png", "a" * 64, 9, 48, 48, 36, 0.02, None, IMAGE, mask)
-
-
-def pair(defect, index):
-    identity = {"pair_id": f"plate/{defect}/{index:06d}", "pair_index": index, "product": "plate", "defect": defect}
-    origin = {"seed": index, "backend": "inpainting", "backend_digest": "a" * 64, "prompt": defect}
-    normal = {"normal_path": f"good/{index % 3}.png", "normal_sha256": "a" * 64, "normal_derived": False}
-    mask = {"mask_kind": "transformed", "parent_a": f"{defect}/0.png", "parent_b": f"{defect}/0.png", "alpha": 0.0}
-    place = {"warp": [1.0] * 6, "width": 48, "height": 48, "mask_area_px": 36, "mask_area_fraction": 0.02}
-    change = {"change_inside": 9.0, "change_outside_max": 0, "image_sha256": "c" * 64}
-    return Pair(**identity, **origin, **normal, **mask, **place, **change, image=IMAGE, mask=MASK)
-
-
-def outputs(product):
-    base, model = f"data/samples/{product}/base", f"data/models/{product}"
+def outputs(product, generator):
     return {
-        f"ingest@{product}": [base, f"data/samples/{product}/set_aside.parquet"],
-        f"train@{product}": [model],
+        f"ingest@{product}": [f"data/base/{product}", f"data/set_aside/{product}.parquet"],
+        f"prompts@{product}": [f"data/prompts/{product}.json"],
+        f"pretrain@{generator}": [f"data/pretrained/{generator}"],
+        f"train@{generator}": [f"data/models/{generator}"],
         **{f"generate@{product}-{defect}": [f"data/pairs/{product}/{defect}"] for defect in DEFECTS},
         f"validate@{product}": [f"data/validation/{product}/result.json", f"data/validation/{product}/docs"],
         f"evaluate@{product}": [f"data/evaluation/{product}.json"],
@@ -48,15 +31,19 @@ def outputs(product):
 
 def write_outputs():
     for defect in [GOOD, *DEFECTS]:
-        write_rows(Path(f"data/samples/plate/base/{defect}.parquet"), [sample(defect, i) for i in range(3)], Sample)
+        write_rows(Path(f"data/base/plate/{defect}.parquet"), [sample(defect, i) for i in range(3)], Sample)
     set_aside = [SetAside("plate", "pit/broken.png", "unreadable image", "cut off")]
-    write_rows(Path("data/samples/plate/set_aside.parquet"), set_aside, SetAside)
+    write_rows(Path("data/set_aside/plate.parquet"), set_aside, SetAside)
     for defect in DEFECTS:
         for shard in range(2):
-            rows = [pair(defect, shard * 10 + i) for i in range(10)]
+            rows = [pair(defect, shard * 10 + i, normal_path=f"base/good/{i % 3:03d}.png") for i in range(10)]
             write_rows(Path(f"data/pairs/plate/{defect}/{shard:05d}.parquet"), rows, Pair)
     write_json(Path("data/models/plate/curve.json"), {"step": [0, 1], "loss": [2.0, 1.0]})
-    counts = {"asked_per_defect": 20, "pairs": {"pit": 20, "scratch": 20}, "base": {}, "test": {}}
+    base_model = {"source": "scratch", "revision": None, "codec_psnr_db": 31.25}
+    write_json(Path("data/pretrained/plate/pretrained.json"), base_model)
+    write_json(Path("data/prompts/plate.json"), {"kind": "template", "asked": "semantic", "reason": "no CLIP here"})
+    made = {"pairs": {"pit": 20, "scratch": 20}, "made_again": {}, "rejected": {}}
+    counts = {"asked_per_defect": 20, **made, "base": {}, "test": {}}
     write_json(Path("data/validation/plate/result.json"), {"verdict": "passed", "counts": counts, "expectations": []})
     Path("data/validation/plate/docs").mkdir()
     Path("data/validation/plate/docs/index.html").write_text("data docs")
@@ -74,12 +61,21 @@ def md5(path):
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def write_lock():
+def write_lock(generator="plate"):
     stages = {
         stage: {"cmd": "c", "outs": [{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths]}
-        for stage, paths in outputs("plate").items()
+        for stage, paths in outputs("plate", generator).items()
     }
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def write_catalog(generator="plate"):
+    catalog = {
+        "products": {"plate": {"path": "raw", "layout": "mvtec"}},
+        "generators": {generator: {"base": "data/base", "prompts": "data/prompts"}},
+        "defects": {f"plate-{d}": {"product": "plate", "defect": d, "generator": generator} for d in DEFECTS},
+    }
+    Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +90,8 @@ def fresh_database(tmp_path_factory):
 def workspace(tmp_path, monkeypatch, fresh_database):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values["register"]["sample_pairs"] = 4
-    Path("params.yaml").write_text(yaml.safe_dump(values))
-    catalog = {
-        "products": {"plate": {"path": "raw", "layout": "mvtec"}},
-        "defects": {f"plate-{defect}": {"product": "plate", "defect": defect} for defect in DEFECTS},
-    }
-    Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
+    write_settings(tmp_path, register={"sample_pairs": 4})
+    write_catalog()
     write_outputs()
     write_lock()
     Path(".mlflow").mkdir()
@@ -158,6 +148,18 @@ def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
         "samples/plate-pit.jpg",
         "samples/plate-scratch.jpg",
     }
+
+
+def test_a_generator_of_several_products_is_registered_under_its_own_name(workspace):
+    for folder in ("models", "pretrained"):
+        Path(f"data/{folder}/plate").rename(f"data/{folder}/shared")
+    write_catalog("shared")
+    write_lock("shared")
+    register()
+    (model,) = client().search_model_versions()
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    assert model.name == "defectline-shared-generator"
+    assert model.tags["defectline.digest"] == lock["train@shared"]["outs"][0]["md5"]
 
 
 def test_registering_one_lock_twice_gives_one_run_one_model_and_the_same_report(workspace, capsys):

@@ -2,24 +2,28 @@
 
 import numpy as np
 import pytest
-import yaml
+from interruptions import counted, killed_at
+from rows import PROMPTS, mask_row, sample
+from settings import write_settings
 
-from pipeline_tasks.commands.generate import generate
+from pipeline_tasks import storage
+from pipeline_tasks.backends import pairs
+from pipeline_tasks.commands.generate import REJECTED, generate
 from pipeline_tasks.commands.train import train
 from pipeline_tasks.commands.work import work_folder
-from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.inpainting import training
 from pipeline_tasks.params import load_params
-from pipeline_tasks.schema import GOOD, MaskRow, Sample
-from pipeline_tasks.storage import PARTIAL, content_digest, write_json, write_rows
+from pipeline_tasks.schema import GOOD, MaskRow, Pair, Rejected, Sample
+from pipeline_tasks.storage import PARTIAL, content_digest, read_rows, write_json, write_rows
 
 SMALL = {
-    "train": {"steps": 9, "batch_size": 2, "window_px": 32, "channels": [8, 16], "checkpoint_every_steps": 2},
-    "generate": {"steps": 2, "shard_pairs": 3, "batch_size": 4},
+    "train": {"steps": 9, "batch_size": 2, "checkpoint_every_steps": 2}
+    | {"inpainting": {"window_px": 32, "channels": [8, 16]}},
+    "generate": {"block_pairs": 2, "shard_pairs": 4, "batch_size": 4, "attempts": 2, "inpainting": {"steps": 2}},
 }
-
-
-class Killed(BaseException):
-    """Stands for a kill: no handler of ordinary exceptions may swallow it."""
+MASKS = 10
+HOPELESS = {1, 6}
+"""Pairs that are rejected whatever is tried: one of the first shard of four, one of the second."""
 
 
 @pytest.fixture
@@ -29,135 +33,129 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def small_inputs(project, request):
-    shipped = yaml.safe_load((request.config.rootpath / "params.yaml").read_text())
-    for section, values in SMALL.items():
-        shipped[section] |= values | {"device": "cpu", "precision": "float32"}
-    (project / "params.yaml").write_text(yaml.safe_dump(shipped))
-    rng = np.random.default_rng(0)
-    plain = rng.integers(100, 120, (48, 48, 3)).astype(np.uint8)
+def small_inputs(project, one_thread, monkeypatch):
+    write_settings(project, **SMALL)
+    plain = np.random.default_rng(0).integers(100, 120, (48, 48, 3)).astype(np.uint8)
     mask = np.zeros((48, 48), bool)
     mask[20:24, 10:30] = True
     marked = np.where(mask[..., None], np.uint8(30), plain)
-
-    def sample(defect, pixels, png):
-        return Sample(
-            "p", defect, "base", f"{defect}.png", "0" * 64, 1, 48, 48, 80, 0.03, None, encode_image(pixels), png
-        )
-
-    write_rows(project / "base/pit.parquet", [sample("pit", marked, encode_mask(mask))], Sample)
-    write_rows(project / f"base/{GOOD}.parquet", [sample(GOOD, plain, None)], Sample)
-    png, row = encode_mask(mask), [1, 0, 0, 0, 1, 0]
-    rows = [
-        MaskRow(i, "p", "pit", 50 + i, "good.png", "0" * 64, "transformed", "pit.png", "pit.png", 0.0, row, 1, 80, png)
-        for i in range(8)
-    ]  # fmt: skip
-    write_rows(project / "masks.parquet", rows, MaskRow)
-    write_json(project / "prompts.json", {"pit": "pit p"})
+    write_rows(project / "base/pit.parquet", [sample(pixels=marked, mask=mask)], Sample)
+    write_rows(project / f"base/{GOOD}.parquet", [sample(GOOD, pixels=plain)], Sample)
+    write_rows(project / "masks.parquet", [mask_row(index, mask) for index in range(MASKS)], MaskRow)
+    write_json(project / "plate.json", {"defects": PROMPTS.defects["plate"], "samples": {}})
+    (project / "pretrained").mkdir()
+    write_json(project / "pretrained/pretrained.json", {"source": "none"})
+    monkeypatch.setattr(pairs, "_alignment", lambda request, _: float(request.row.pair_index not in HOPELESS))
 
 
 def run_train(project, to):
-    train("p", project / "base", project / to)
+    train("plate", project / "base", project / "plate.json", project / "pretrained", project / to)
     return content_digest(project / to)
 
 
-def run_generate(project, to):
-    generate(
-        "p",
-        "pit",
-        project / "masks.parquet",
-        project / "base",
-        project / "model",
-        project / "prompts.json",
-        project / to,
-    )
-    return content_digest(project / to)
+@pytest.fixture
+def run_generate(project):
+    run_train(project, "model")
+
+    def run(to):
+        inputs = (project / "masks.parquet", project / "base", project / "plate.json", project / "pretrained")
+        generate("plate", "pit", *inputs, project / "model", project / to)
+        return content_digest(project / to)
+
+    return run
 
 
-def kill_after(monkeypatch, calls, module, name):
-    """Let `module.name` work `calls` times, then kill."""
-    original, count = getattr(module, name), [0]
-
-    def counted(*args, **kwargs):
-        count[0] += 1
-        if count[0] > calls:
-            raise Killed
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(module, name, counted)
+def unfinished(project):
+    """Names of the tables that wait in the work folder."""
+    (folder,) = (project / ".work/generate/plate-pit").iterdir()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
 
 
-def test_training_resumes_at_its_checkpoint(project, monkeypatch):
+def pairs_in(folder):
+    return [pair for shard in sorted(folder.glob("*.parquet")) for pair in read_rows(shard, Pair)]
+
+
+def test_training_resumes_at_its_checkpoint(project):
     whole = run_train(project, "whole")
-    with monkeypatch.context() as patch:
-        from pipeline_tasks.diffusion import training
-
-        kill_after(patch, 5, training, "_step")
-        with pytest.raises(Killed):
-            run_train(project, "resumed")
+    with killed_at(6, training, "_loss"):
+        run_train(project, "resumed")
     assert not (project / "resumed").exists()
-    assert len(list((project / ".work/train/p").rglob("*.safetensors"))) == 1
-    steps = []
-    with monkeypatch.context() as patch:
-        original = training._step
-        patch.setattr(training, "_step", lambda *a: (steps.append(1), original(*a))[1])
+    assert len(list((project / ".work/train/plate").rglob("*.safetensors"))) == 1
+    with counted(training, "_loss") as steps:
         assert run_train(project, "resumed") == whole
     assert len(steps) == load_params().train.steps - 4  # killed in step 6, checkpointed after step 4
-    assert not (project / ".work/train/p").exists()
+    assert not (project / ".work/train/plate").exists()
 
 
-def test_a_damaged_checkpoint_starts_over_and_says_so(project, monkeypatch, capsys):
+def test_a_damaged_checkpoint_starts_over_and_says_so(project, capsys):
     whole = run_train(project, "whole")
-    from pipeline_tasks.diffusion import training
-
-    with monkeypatch.context() as patch:
-        kill_after(patch, 5, training, "_step")
-        with pytest.raises(Killed):
-            run_train(project, "resumed")
+    with killed_at(6, training, "_loss"):
+        run_train(project, "resumed")
     (state,) = (project / ".work").rglob("*.safetensors")
     state.write_bytes(state.read_bytes()[:100])
     assert run_train(project, "resumed") == whole
     assert "training starts over" in capsys.readouterr().out
 
 
-def test_generation_resumes_after_its_finished_shards(project, monkeypatch):
-    run_train(project, "model")
-    whole = run_generate(project, "whole")
-    from pipeline_tasks.backends import pairs
+def test_what_was_rejected_is_written_beside_the_shards_and_told(project, run_generate, capsys):
+    run_generate("whole")
+    shards = sorted(path.relative_to(project / "whole").as_posix() for path in (project / "whole").rglob("*.parquet"))
+    names = [f"{number:05d}.parquet" for number in range(3)]
+    assert shards == names + [f"{REJECTED}/{name}" for name in names]
+    rejected = [row for name in names for row in read_rows(project / "whole" / REJECTED / name, Rejected)]
+    assert rejected == [Rejected(index, "plate", "pit", 2, 0.0) for index in sorted(HOPELESS)]
+    assert {pair.pair_index for pair in pairs_in(project / "whole")} == {*range(MASKS)} - HOPELESS
+    told = (
+        "plate pit: 8 pairs by inpainting, 0 of them made again\n"
+        "plate pit: 2 rejected after 2 attempts (alignment below 0.2)\n"
+    )
+    assert told in capsys.readouterr().out
 
-    with monkeypatch.context() as patch:
-        kill_after(patch, 4, pairs, "_pair")
-        with pytest.raises(Killed):
-            run_generate(project, "resumed")
-    shards = sorted(p.name for p in (project / ".work/generate/p-pit").rglob("*.parquet"))
-    assert shards == ["00000.parquet"] and not (project / "resumed").exists()
-    made = []
-    with monkeypatch.context() as patch:
-        original = pairs._pair
-        patch.setattr(pairs, "_pair", lambda *a: (made.append(1), original(*a))[1])
-        assert run_generate(project, "resumed") == whole
+
+def test_generation_resumes_after_its_finished_shards(project, run_generate):
+    whole = run_generate("whole")
+    with killed_at(5, pairs, "_pair"):
+        run_generate("resumed")
+    assert unfinished(project) == ["00000.parquet", f"{REJECTED}/00000.parquet"] and not (project / "resumed").exists()
+    with counted(pairs, "_pair") as made:
+        assert run_generate("resumed") == whole
+    assert len(made) == 8 - 3
+    assert not (project / ".work/generate/plate-pit").exists()
+
+
+def test_a_shard_counts_as_finished_once_its_rejections_are_written(project, run_generate):
+    whole = run_generate("whole")
+    with killed_at(4, storage, "write_rows"):
+        run_generate("resumed")
+    assert unfinished(project) == ["00000.parquet", "00001.parquet", f"{REJECTED}/00000.parquet"]
+    with counted(pairs, "_pair") as made:
+        assert run_generate("resumed") == whole
     assert len(made) == 8 - 3
 
 
-def test_what_a_killed_write_left_is_not_published(project, monkeypatch):
-    run_train(project, "model")
-    whole = run_generate(project, "whole")
-    from pipeline_tasks.backends import pairs
+def test_what_a_killed_write_left_is_not_published(project, run_generate):
+    whole = run_generate("whole")
+    with killed_at(5, pairs, "_pair"):
+        run_generate("resumed")
+    (shard,) = (project / ".work/generate/plate-pit").glob("*/*.parquet")
+    for folder in (shard.parent, shard.parent / REJECTED):  # kill -9 removes nothing
+        (folder / f".00001.parquet.abc{PARTIAL}").write_bytes(b"PAR1, and no more")
+    assert run_generate("resumed") == whole
+    assert {p.name for p in (project / "resumed").rglob("*")} == {p.name for p in (project / "whole").rglob("*")}
 
-    with monkeypatch.context() as patch:
-        kill_after(patch, 4, pairs, "_pair")
-        with pytest.raises(Killed):
-            run_generate(project, "resumed")
-    (shard,) = (project / ".work/generate/p-pit").rglob("*.parquet")
-    (shard.parent / f".00001.parquet.abc{PARTIAL}").write_bytes(b"PAR1, and no more")  # kill -9 removes nothing
-    assert run_generate(project, "resumed") == whole
-    assert {p.name for p in (project / "resumed").iterdir()} == {p.name for p in (project / "whole").iterdir()}
+
+def test_other_shards_hold_the_same_pairs(project, run_generate):
+    run_generate("whole")
+    write_settings(project, **SMALL | {"generate": SMALL["generate"] | {"shard_pairs": 6}})
+    run_generate("other")
+    assert [len(list((project / name).glob("*.parquet"))) for name in ("whole", "other")] == [3, 2]
+    assert pairs_in(project / "other") == pairs_in(project / "whole")
 
 
 def test_other_parameters_do_not_resume_old_work(project):
     params = load_params().train
     folders = {
-        work_folder("train", "p", [project / "base"], [values])
+        work_folder("train", "plate", [project / "base"], [values])
         for values in (params, params.model_copy(update={"learning_rate": 0.5}), params)
     }
     assert len(folders) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 import yaml
+from settings import write_settings
 
 from pipeline_tasks.sample.product import Counts, write_product
 from pipeline_tasks.schema import Pair
@@ -19,9 +20,9 @@ from pipeline_tasks.storage import read_rows
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
-    "train": {"steps": 3, "batch_size": 2, "window_px": 32, "channels": [8, 16], "threads": 1},
+    "train": {"steps": 3, "batch_size": 2, "inpainting": {"window_px": 32, "channels": [8, 16]}, "threads": 1},
     "masks": {"pairs_per_defect": 3},
-    "generate": {"steps": 1, "shard_pairs": 2},
+    "generate": {"inpainting": {"steps": 1}, "block_pairs": 2, "shard_pairs": 2, "min_alignment": 0.0},
     "validate": {"min_visible_fraction": 0.0},
     "evaluate": {"seeds": [0], "steps": 2, "batch_size": 2, "features": [4, 4, 4, 4, 4], "threads": 1},
     "register": {"sample_pairs": 2},
@@ -35,12 +36,9 @@ def project(tmp_path_factory):
     compiled = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "pipeline_tasks", root / "pipeline_tasks", ignore=compiled)
     (root / ".dvc").mkdir()
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
-    params = yaml.safe_load((root / "params.yaml").read_text())
-    for section, values in TINY.items():
-        params[section] |= values
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    write_settings(root, **TINY)
     write_product(root / "data/raw/plate", 0, Counts(train_good=4, test_good=2, per_defect=4))
     call(root, "git", "init", "--quiet")
     call(root, "defectline", "catalog", "data/raw/plate")

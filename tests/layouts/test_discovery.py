@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline_tasks.errors import ConfigError, DataError
-from pipeline_tasks.layouts.discovery import discover
+from pipeline_tasks.layouts.discovery import SHARED, discover
 
 
 def copy_of(product_folder, name):
@@ -10,7 +10,7 @@ def copy_of(product_folder, name):
 
 def test_one_product(product_folder):
     product_folder.good(1).defect("pit", 1).defect("scratch", 1)
-    catalog, notes = discover(product_folder.root)
+    catalog, notes = discover(product_folder.root, shared=False)
     assert {name: (p.path, p.layout) for name, p in catalog.products.items()} == {
         "plate": (str(product_folder.root), "mvtec")
     }
@@ -23,22 +23,56 @@ def test_a_folder_of_products(product_folder):
     copy_of(product_folder, "plate/parts/steel tile").defect("crack", 1)
     copy_of(product_folder, "plate/parts/bolt").good(1).defect("dent", 1)
     (parent / "papers").mkdir()
-    catalog, notes = discover(parent)
+    catalog, notes = discover(parent, shared=False)
     assert list(catalog.products) == ["bolt", "steel_tile"]
     assert catalog.defects["steel_tile-crack"].product == "steel_tile"
     assert notes == [f"{parent / 'papers'}: left out: in no known layout"]
 
 
+def two_products(product_folder):
+    copy_of(product_folder, "parts/bolt").good(1).defect("dent", 1)
+    copy_of(product_folder, "parts/nut").defect("crack", 1).defect("dent", 1)
+    return product_folder.root.parent / "parts"
+
+
+def test_each_product_has_a_generator_of_its_own(product_folder):
+    catalog, _ = discover(two_products(product_folder), shared=False)
+    assert {name: (g.base, g.prompts) for name, g in catalog.generators.items()} == {
+        "bolt": ("data/base/bolt", "data/prompts/bolt.json"),
+        "nut": ("data/base/nut", "data/prompts/nut.json"),
+    }
+    assert {name: d.generator for name, d in catalog.defects.items()} == {
+        "bolt-dent": "bolt",
+        "nut-crack": "nut",
+        "nut-dent": "nut",
+    }
+
+
+def test_all_products_may_share_one_generator(product_folder):
+    catalog, _ = discover(two_products(product_folder), shared=True)
+    assert {name: (g.base, g.prompts) for name, g in catalog.generators.items()} == {
+        SHARED: ("data/base", "data/prompts")
+    }
+    assert {d.generator for d in catalog.defects.values()} == {SHARED}
+    assert [catalog.generator_of(product) for product in ("bolt", "nut")] == [SHARED, SHARED]
+
+
+def test_a_product_called_like_the_shared_generator_stays_itself(product_folder):
+    copy_of(product_folder, f"parts/{SHARED}").defect("dent", 1)
+    catalog, _ = discover(product_folder.root.parent / "parts", shared=False)
+    assert catalog.generators[SHARED].base == f"data/base/{SHARED}"
+
+
 def test_a_relative_path_stays_relative(product_folder, monkeypatch):
     product_folder.defect("pit", 1)
     monkeypatch.chdir(product_folder.root.parent)
-    catalog, _ = discover(product_folder.root.relative_to(product_folder.root.parent))
+    catalog, _ = discover(product_folder.root.relative_to(product_folder.root.parent), shared=False)
     assert catalog.products["plate"].path == "plate"
 
 
 def test_a_defect_without_masks_is_noted(product_folder):
     product_folder.defect("pit", 1).image("test/stain/000.png")
-    catalog, notes = discover(product_folder.root)
+    catalog, notes = discover(product_folder.root, shared=False)
     assert list(catalog.defects) == ["plate-pit"]
     (note,) = notes
     assert note.startswith(f"{product_folder.root}: defect 'stain' is left out: it needs images in test/stain")
@@ -47,41 +81,41 @@ def test_a_defect_without_masks_is_noted(product_folder):
 def test_a_product_without_a_usable_defect_does_not_stop_the_others(product_folder):
     copy_of(product_folder, "parts/bolt").good(1).image("test/dent/000.png")
     copy_of(product_folder, "parts/nut").good(1).defect("dent", 1)
-    catalog, notes = discover(product_folder.root.parent / "parts")
+    catalog, notes = discover(product_folder.root.parent / "parts", shared=False)
     assert list(catalog.products) == ["nut"]
     assert any(note.endswith("bolt: left out: no defect has both images and masks") for note in notes)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder; give the folder that holds"):
-        discover(tmp_path / "nowhere")
+        discover(tmp_path / "nowhere", shared=False)
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path):
     with pytest.raises(DataError, match="no usable product found; expected the MVTec-AD layout: train/good"):
-        discover(tmp_path)
+        discover(tmp_path, shared=False)
 
 
 def test_a_folder_of_something_else_says_what_was_left_out(product_folder):
     product_folder.image("photos/000.png")
     with pytest.raises(DataError, match=r"expected the MVTec-AD layout.*photos: left out: in no known layout"):
-        discover(product_folder.root)
+        discover(product_folder.root, shared=False)
 
 
 def test_two_products_of_one_name_are_refused(product_folder):
     for name in ("a b", "a_b"):
         copy_of(product_folder, f"parts/{name}").defect("pit", 1)
     with pytest.raises(DataError, match="a second product called 'a_b'; rename one of the folders"):
-        discover(product_folder.root.parent / "parts")
+        discover(product_folder.root.parent / "parts", shared=False)
 
 
 def test_a_path_that_a_shell_would_interpret_is_refused(product_folder):
     copy_of(product_folder, "parts/$(reboot)").defect("pit", 1)
     with pytest.raises(ConfigError, match=r"products\.reboot.path: .* a shell would interpret; rename the folder"):
-        discover(product_folder.root.parent / "parts")
+        discover(product_folder.root.parent / "parts", shared=False)
 
 
 def test_a_folder_without_a_nameable_name_is_refused(product_folder):
     copy_of(product_folder, "parts/~~").defect("pit", 1)
     with pytest.raises(ConfigError, match="'~~' holds no letter or digit to make a name of; rename the folder"):
-        discover(product_folder.root.parent / "parts")
+        discover(product_folder.root.parent / "parts", shared=False)

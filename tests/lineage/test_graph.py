@@ -11,10 +11,14 @@ from pipeline_tasks.lineage.graph import CACHE, load_graph
 REPOSITORY = Path(__file__).parents[2]
 CATALOG = {
     "products": {"plate": {"path": "raw/plate", "layout": "mvtec"}, "tile": {"path": "raw/tile", "layout": "mvtec"}},
+    "generators": {
+        "plate": {"base": "data/base/plate", "prompts": "data/prompts/plate.json"},
+        "shared": {"base": "data/base", "prompts": "data/prompts"},
+    },
     "defects": {
-        "plate-pit": {"product": "plate", "defect": "pit"},
-        "plate-dent": {"product": "plate", "defect": "dent"},
-        "tile-crack": {"product": "tile", "defect": "crack"},
+        "plate-pit": {"product": "plate", "defect": "pit", "generator": "plate"},
+        "plate-dent": {"product": "plate", "defect": "dent", "generator": "plate"},
+        "tile-crack": {"product": "tile", "defect": "crack", "generator": "shared"},
     },
 }
 
@@ -65,6 +69,16 @@ def test_graph_equals_dvc_yaml(repository):
     assert {(stage.group, stage.key) for stage in graph.stages} >= {("generate", "tile-crack"), ("train", "plate")}
 
 
+def test_a_generator_learns_from_its_own_products_alone_or_from_all(repository):
+    upstream = {stage.name: set(stage.upstream) for stage in load_graph(repository).stages}
+    own = {"ingest@plate", "prompts@plate"}
+    every = own | {"ingest@tile", "prompts@tile"}
+    assert (upstream["train@plate"], upstream["pretrain@plate"]) == (own | {"pretrain@plate"}, own)
+    assert (upstream["train@shared"], upstream["pretrain@shared"]) == (every | {"pretrain@shared"}, every)
+    assert {"train@shared", "pretrain@shared", "masks@tile-crack"} <= upstream["generate@tile-crack"]
+    assert not {"train@plate", "pretrain@plate"} & upstream["generate@tile-crack"]
+
+
 def test_a_cached_graph_is_read_without_dvc(repository):
     script = (
         "import sys; from pathlib import Path; from pipeline_tasks.lineage.graph import load_graph;"
@@ -78,7 +92,7 @@ def test_a_cached_graph_is_read_without_dvc(repository):
 def test_the_cache_follows_catalog_params_and_pipeline(tiny_pipeline):
     first = load_graph(tiny_pipeline)
     catalog = yaml.safe_load((tiny_pipeline / "catalog.yaml").read_text())
-    catalog["defects"]["plate-scratch"] = {"product": "plate", "defect": "scratch"}
+    catalog["defects"]["plate-scratch"] = {"product": "plate", "defect": "scratch", "generator": "plate"}
     (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     second = load_graph(tiny_pipeline)
     assert {s.name for s in second.stages} - {s.name for s in first.stages} == {"generate@plate-scratch"}

@@ -10,7 +10,8 @@ from pipeline_tasks.lineage.lock import Output, load_lock
 CATALOG = Catalog.model_validate(
     {
         "products": {"plate": {"path": "raw", "layout": "mvtec"}},
-        "defects": {"plate-pit": {"product": "plate", "defect": "pit"}},
+        "generators": {"shared": {"base": "data/base", "prompts": "data/prompts"}},
+        "defects": {"plate-pit": {"product": "plate", "defect": "pit", "generator": "shared"}},
     }
 )
 # What DVC 3.67 wrote for these files.
@@ -58,6 +59,7 @@ def test_the_version_is_that_of_the_content_in_any_order(root):
 def test_what_the_catalog_no_longer_has_does_not_count(root):
     left_over = {"generate@plate-stain": entry(("gone", "x")), "train@other": entry(("gone", "y"))}
     assert lock(root, stages() | left_over).version == lock(root, stages()).version
+    assert lock(root, stages() | {"train@shared": entry(("model", "z"))}).version != lock(root, stages()).version
 
 
 def test_outputs_are_found_by_stage_and_name(root):
@@ -66,12 +68,29 @@ def test_outputs_are_found_by_stage_and_name(root):
     assert found.output("validate@plate", "result.json") == Output(Path("data/result.json"), FILE_MD5)
 
 
+@pytest.mark.parametrize("product", ["base", "test", "set_aside", "data"])
+def test_outputs_are_told_apart_whatever_a_product_is_called(root, product):
+    outs = [(f"data/{kind}/{product}", kind) for kind in ("base", "test")]
+    ingest = {f"ingest@{product}": entry(*outs, (f"data/set_aside/{product}.parquet", "set_aside"))}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": ingest}))
+    item = {"product": product, "defect": "pit", "generator": "shared"}
+    names = {"products": {product: {"path": "raw", "layout": "mvtec"}}, "defects": {f"{product}-pit": item}}
+    found = load_lock(root, Catalog.model_validate(CATALOG.model_dump() | names))
+    for kind in ("base", "test", "set_aside"):
+        assert found.output(f"ingest@{product}", f"data/{kind}/*").md5 == kind
+
+
 @pytest.mark.parametrize(
-    ("stage", "name"), [("train@plate", None), ("validate@plate", "other.json"), ("validate@plate", None)]
+    ("stage", "pattern", "named"),
+    [
+        ("train@plate", (), r"no output '\*' of stage train@plate"),
+        ("validate@plate", ("other.json",), r"no output 'other\.json' of stage validate@plate"),
+        ("validate@plate", (), r"no output '\*' of stage validate@plate"),
+    ],
 )
-def test_an_output_that_is_not_there_is_named(root, stage, name):
-    with pytest.raises(PublicationError, match=f"{stage}.*dvc repro"):
-        lock(root, stages()).output(stage, name)
+def test_an_output_that_is_not_there_is_named(root, stage, pattern, named):
+    with pytest.raises(PublicationError, match=f"{named}.*dvc repro"):
+        lock(root, stages()).output(stage, *pattern)
 
 
 def test_no_lock_at_all(tmp_path):

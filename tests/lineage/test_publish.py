@@ -43,15 +43,22 @@ def test_a_stage_that_never_ran_is_out_of_date(tiny_pipeline):
         check_complete(tiny_pipeline)
 
 
-def test_only_lock_and_catalog_are_committed_and_only_once(refreshed):
+def test_only_lock_catalog_and_parameters_are_committed_and_only_once(refreshed):
     (refreshed / "stage.sh").write_text((refreshed / "stage.sh").read_text() + "# edited\n")
     (refreshed / "new.txt").write_text("staged by a person")
     git("add", "new.txt")
-    assert "committed dvc.lock and catalog.yaml as" in commit_lock(refreshed)
+    assert "committed dvc.lock, catalog.yaml and params.yaml as" in commit_lock(refreshed)
     assert git("show", "--format=%an %ae", "--name-only").split() == ["defectline", "defectline@localhost", "dvc.lock"]
     assert git("status", "--porcelain").splitlines() == ["A  new.txt", " M stage.sh"]
-    assert "already" in commit_lock(refreshed)
+    assert commit_lock(refreshed) == "dvc.lock, catalog.yaml and params.yaml: committed already"
     assert commits() == 2
+
+
+def test_the_parameters_that_a_profile_set_are_committed_with_their_lock(refreshed):
+    params = refreshed / "params.yaml"
+    params.write_text(params.read_text() + "# changed\n")
+    commit_lock(refreshed)
+    assert git("show", "--format=", "--name-only").split() == ["dvc.lock", "params.yaml"]
 
 
 def test_a_person_who_is_known_to_git_commits_under_their_name(refreshed):

@@ -50,8 +50,9 @@ def test_the_command_ends_with_the_outcome_or_the_status_of_a_crash(tiny_pipelin
 
 def test_siblings_run_side_by_side_in_one_workspace(tiny_pipeline: Path, monkeypatch):
     monkeypatch.setenv("FILES", "100")
-    defects = {f"plate-{name}": {"product": "plate", "defect": name} for name in "abcd"}
-    catalog = {"products": {"plate": {"path": "raw/plate", "layout": "mvtec"}}, "defects": defects}
+    catalog = yaml.safe_load((tiny_pipeline / "catalog.yaml").read_text())
+    defects = {f"plate-{name}": {"product": "plate", "defect": name, "generator": "plate"} for name in "abcd"}
+    catalog["defects"] = defects
     (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     siblings = [stage.name for stage in load_graph(tiny_pipeline).stages if stage.group == "generate"]
     reproduce_stage(tiny_pipeline, "ingest@plate")

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.masks.interpolation import interpolate
 from pipeline_tasks.masks.parents import ALPHA_MAX, one_parent, read_parents, two_parents
+from pipeline_tasks.masks.shape import whole_shape
 from pipeline_tasks.schema import Sample
 
 
@@ -43,7 +45,7 @@ def test_samples_without_a_mask_are_left_out():
 
 def test_one_parent_is_taken_as_it_is(parents):
     descent = one_parent(parents, np.random.default_rng(0))
-    assert (descent.kind, descent.alpha, descent.a) == ("transformed", 0.0, descent.b)
+    assert (descent.alpha, descent.a) == (0.0, descent.b)
     assert (descent.shape.mask == descent.a.real.mask).all()
 
 
@@ -55,7 +57,18 @@ def test_every_parent_gets_its_turn(parents):
 def test_two_parents_differ_and_the_first_is_the_nearer(parents):
     rng = np.random.default_rng(0)
     for _ in range(40):
-        descent = two_parents(parents, rng)
-        assert descent.kind == "interpolated"
+        descent = two_parents(parents, interpolate, rng)
         assert descent.a is not descent.b
         assert 0 < descent.alpha <= ALPHA_MAX
+
+
+def test_the_shape_is_what_the_way_of_interpolating_gives(parents):
+    asked = []
+
+    def last(*arguments):
+        asked.append(arguments)
+        return whole_shape(parents[3].real.mask)
+
+    descent = two_parents(parents, last, np.random.default_rng(0))
+    assert asked == [(descent.a.real, descent.b.real, descent.alpha)]
+    assert (descent.shape.mask == parents[3].real.mask).all()

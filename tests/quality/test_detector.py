@@ -1,34 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from settings import small_detector
 
-from pipeline_tasks.params import Evaluate
 from pipeline_tasks.quality.detector import build_network, describe_detector, score_map, train_detector
 from pipeline_tasks.quality.metrics import count_scores, pixel_scores
 from pipeline_tasks.quality.windows import Scene
 
-PARAMS = Evaluate(
-    threads=1,
-    seeds=[0],
-    steps=2,
-    batch_size=4,
-    window_px=32,
-    learning_rate=0.01,
-    features=[8] * 5,
-    max_image_px=64,
-    synthetic_fraction=0.5,
-    pairs_per_arm=4,
-    device="cpu",
-)
+PARAMS = small_detector()
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from more, and lose much where tests run side by side."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def noisy_scene(seed=0, shape=(50, 70)):

@@ -1,23 +1,11 @@
 import numpy as np
 import pytest
+from settings import small_detector
 
 from pipeline_tasks.images.codec import encode_image, encode_mask
-from pipeline_tasks.params import Evaluate
 from pipeline_tasks.quality.windows import Scene, TrainingWindows, around_defect, open_scene
 
-PARAMS = Evaluate(
-    threads=1,
-    seeds=[0],
-    steps=2,
-    batch_size=8,
-    window_px=32,
-    learning_rate=0.01,
-    features=[8] * 5,
-    max_image_px=64,
-    synthetic_fraction=0.5,
-    pairs_per_arm=4,
-    device="cpu",
-)
+PARAMS = small_detector(batch_size=8)
 
 
 def scene(grey, shape=(60, 50), defect=None):

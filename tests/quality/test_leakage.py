@@ -1,40 +1,14 @@
 from dataclasses import replace
 
 import pytest
+from rows import pair, sample
 
 from pipeline_tasks.errors import LeakageError
 from pipeline_tasks.quality.leakage import HeldOut
-from pipeline_tasks.schema import Pair, Sample
 
-SAMPLE = Sample("plate", "pit", "base", "test/pit/000.png", "a" * 64, 9, 8, 8, 1, 1 / 64, None, b"", b"")
-TEST = replace(SAMPLE, split="test", source_path="test/pit/020.png", sha256="b" * 64)
-PAIR = Pair(
-    pair_id="plate/pit/000003",
-    pair_index=3,
-    product="plate",
-    defect="pit",
-    seed=1,
-    backend="paste",
-    backend_digest="c" * 64,
-    prompt="pit plate",
-    normal_path="train/good/000.png",
-    normal_sha256="d" * 64,
-    normal_derived=False,
-    mask_kind="transformed",
-    parent_a=SAMPLE.source_path,
-    parent_b=SAMPLE.source_path,
-    alpha=0.0,
-    warp=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-    width=8,
-    height=8,
-    mask_area_px=1,
-    mask_area_fraction=1 / 64,
-    change_inside=9.0,
-    change_outside_max=0,
-    image_sha256="e" * 64,
-    image=b"",
-    mask=b"",
-)
+SAMPLE = sample(source_path="test/pit/000.png")
+TEST = sample(split="test", number=20)
+PAIR = pair(index=3, parent_a=SAMPLE.source_path, parent_b=SAMPLE.source_path)
 HELD_OUT = HeldOut.of([TEST])
 
 

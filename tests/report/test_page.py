@@ -1,68 +1,34 @@
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
+from rows import pair, sample
 
-from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
 from pipeline_tasks.report.page import render
-from pipeline_tasks.schema import Pair, Sample, SetAside
+from pipeline_tasks.schema import GOOD, SetAside
 
 HEAD = Head("0123456789ab", datetime(2030, 1, 2, 3, 4, tzinfo=UTC), "f" * 40, False, "run7", None)
-IMAGE = encode_image(np.full((60, 40, 3), 90, np.uint8))
-MASK = np.zeros((60, 40), bool)
-MASK[20:30, 10:20] = True
-MASK = encode_mask(MASK)
-
-
-def sample(defect, path):
-    mask = None if defect == "good" else MASK
-    return Sample("plate", defect, "base", path, "a" * 64, 9, 40, 60, 100, 0.04, None, IMAGE, mask)
-
-
-def pair(defect):
-    return Pair(
-        pair_id=f"plate/{defect}/000000",
-        pair_index=0,
-        product="plate",
-        defect=defect,
-        seed=1,
-        backend="inpainting",
-        backend_digest="a" * 64,
-        prompt="p",
-        normal_path="train/good/<7>.png",
-        normal_sha256="b" * 64,
-        normal_derived=False,
-        mask_kind="interpolated",
-        parent_a="test/pit/1.png",
-        parent_b="test/pit/2.png",
-        alpha=0.5,
-        warp=[1.0] * 6,
-        width=40,
-        height=60,
-        mask_area_px=100,
-        mask_area_fraction=0.04,
-        change_inside=12.0,
-        change_outside_max=0,
-        image_sha256="c" * 64,
-        image=IMAGE,
-        mask=MASK,
-    )
+NORMAL = sample(GOOD, source_path="train/good/<7>.png")
 
 
 def product(defects=("pit", "scratch"), set_aside=(), evaluation=None, empty=()):
     def contents(defect):
-        examples = [] if defect in empty else [Example(pair(defect), sample("good", "train/good/<7>.png"))]
-        return DefectContents(defect, lambda: examples, lambda: [sample(defect, f"test/{defect}/1.png")])
+        parents = {"mask_kind": "image", "parent_a": "test/pit/1.png", "parent_b": "test/pit/2.png", "alpha": 0.5}
+        examples = [Example(pair(defect, normal_path=NORMAL.source_path, **parents), NORMAL)]
+        real = [sample(defect, source_path=f"test/{defect}/1.png")]
+        return DefectContents(defect, lambda: [] if defect in empty else examples, lambda: real)
 
-    counts = {"asked_per_defect": 2, "pairs": dict.fromkeys(defects, 1), "base": {"good": 3}, "test": {}}
+    made = {"pairs": dict.fromkeys(defects, 1), "made_again": {"pit": 1}, "rejected": {}}
+    counts = {"asked_per_defect": 2, **made, "base": {"good": 3}, "test": {}}
     score = {"mean": 0.5, "std": 0.1, "values": [0.5]}
     arms = {"real_only": {"seeds": [0, 1], "pixel_ap": score}, "real_and_paste": {"seeds": [0, 1], "pixel_ap": score}}
     verdict = {"outcome": "undecided", "sentence": "No clear difference."}
     default = {"arms": arms, "budget": "equal-steps", "verdict": verdict}
     return ProductContents(
         product="plate",
+        generator={"Base model": "scratch, 31.0 dB", "Prompts": "template, although semantic was asked: no CLIP"},
         gate={"counts": counts, "expectations": [], "verdict": "passed"},
         evaluation=default if evaluation is None else evaluation,
         curve={"step": [0, 1, 2], "loss": [3.0, 2.0, 1.0]},
@@ -80,6 +46,26 @@ def test_every_defect_is_shown_with_its_pairs_and_where_they_come_from():
         assert f"test/{defect}/1.png" in page
     assert "mask interpolated from test/pit/1.png and test/pit/2.png" in page
     assert page.count("data:image/jpeg;base64,") == 2 * (6 + 2)
+
+
+def test_what_the_generator_starts_from_and_is_told_is_on_the_page():
+    page = render(HEAD, [product()])
+    assert "<dt>Base model</dt><dd>scratch, 31.0 dB</dd>" in page
+    assert "<dd>template, although semantic was asked: no CLIP</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("transformed", "mask transformed from test/pit/1.png"),
+        ("latent", "mask interpolated in latent space from test/pit/1.png"),
+        ("perlin", "mask of noise, appearance from test/pit/1.png"),
+    ],
+)
+def test_every_kind_of_mask_is_told_in_words(kind, words):
+    example = Example(pair(mask_kind=kind, parent_a="test/pit/1.png", parent_b="test/pit/1.png"), NORMAL)
+    contents = replace(product(), defects=[DefectContents("pit", lambda: [example], list)])
+    assert f"{words} · on " in render(HEAD, [contents])
 
 
 def test_the_page_needs_no_other_file_and_no_network():

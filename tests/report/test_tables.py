@@ -79,7 +79,16 @@ def test_the_gate_lists_failures_first_and_joins_alike_rules_that_hold():
     assert (lines[2].threshold, lines[2].observed) == ("all", "all 2 hold")
 
 
-def test_counts_say_what_was_refused():
-    counts = {"asked_per_defect": 20, "pairs": {"pit": 17}, "base": {"pit": 8, "good": 40}, "test": {"pit": 16}}
-    rows = {head: [cell.text for cell in row] for head, row in count_table({"counts": counts}).rows}
-    assert rows == {"good": ["", "", "", "40", "0"], "pit": ["20", "17", "3", "8", "16"]}
+def test_counts_say_what_was_made_again_rejected_and_refused():
+    made = {"pairs": {"pit": 17, "dent": 20, "stain": 0}, "made_again": {"pit": 5}, "rejected": {"pit": 2}}
+    counts = {"asked_per_defect": 20, **made, "base": {"pit": 8, "good": 40}, "test": {"pit": 16}}
+    table = count_table({"counts": counts})
+    rows = {head: dict(zip(table.columns, [cell.text for cell in row], strict=True)) for head, row in table.rows}
+    names = ["pairs asked for", "made", "of them made again", "rejected", "mask refused", "real: base", "real: test"]
+    assert table.columns == names
+    assert rows == {
+        "dent": dict(zip(names, ["20", "20", "0", "0", "0", "0", "0"], strict=True)),
+        "good": dict(zip(names, ["", "", "", "", "", "40", "0"], strict=True)),
+        "pit": dict(zip(names, ["20", "17", "5", "2", "1", "8", "16"], strict=True)),
+        "stain": dict(zip(names, ["20", "0", "0", "0", "20", "0", "0"], strict=True)),
+    }

@@ -1,90 +1,27 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
+from rows import noisy_sample, pair
+from settings import small_detector
 
 from pipeline_tasks.errors import LeakageError
-from pipeline_tasks.images.codec import encode_image, encode_mask
-from pipeline_tasks.params import Evaluate
-from pipeline_tasks.schema import Pair, Sample
 from pipeline_tasks.stages import evaluate as stage
 
-PARAMS = Evaluate(
-    threads=1,
-    seeds=[0, 7],
-    steps=2,
-    batch_size=4,
-    window_px=32,
-    learning_rate=0.01,
-    features=[8] * 5,
-    max_image_px=64,
-    synthetic_fraction=0.5,
-    pairs_per_arm=4,
-    device="cpu",
-)
+PARAMS = small_detector(seeds=[0, 7])
+DEFECTS = ("good", "pit", "scratch")
+BASE = [noisy_sample(defect, number) for defect in DEFECTS for number in range(2)]
+TEST = [noisy_sample(defect, number, "test") for defect in DEFECTS for number in range(10, 12)]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small gain nothing from more, and lose much where tests run side by side."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def pair_of(defect, index, backend="inpainting"):
+    source = noisy_sample(defect, 100 + index)
+    return pair(defect, index, backend=backend, image=source.image, mask=source.mask, width=48, height=40)
 
 
-def picture(number, *, defective):
-    """PNGs of 40 x 48 px noise, with a dark square and its mask where it is defective."""
-    pixels = np.random.default_rng(number).integers(90, 160, (40, 48, 3), dtype=np.uint8)
-    mask = np.zeros((40, 48), bool)
-    mask[10:18, 20:28] = defective
-    pixels[mask] //= 2
-    return encode_image(pixels), encode_mask(mask) if defective else None
-
-
-def sample(split, defect, number):
-    path = f"{split}/{defect}/{number:03d}.png"
-    area = 0 if defect == "good" else 64
-    images = picture(number, defective=area > 0)
-    return Sample("plate", defect, split, path, f"sha of {path}", 9, 48, 40, area, area / 1920, None, *images)
-
-
-def pair(defect, index, backend="inpainting"):
-    image, mask = picture(100 + index, defective=True)
-    return Pair(
-        pair_id=f"plate/{defect}/{index:06d}",
-        pair_index=index,
-        product="plate",
-        defect=defect,
-        seed=index,
-        backend=backend,
-        backend_digest="c" * 64,
-        prompt="",
-        normal_path="base/good/000.png",
-        normal_sha256="sha of base/good/000.png",
-        normal_derived=False,
-        mask_kind="transformed",
-        parent_a=f"base/{defect}/000.png",
-        parent_b=f"base/{defect}/000.png",
-        alpha=0.0,
-        warp=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        width=48,
-        height=40,
-        mask_area_px=64,
-        mask_area_fraction=64 / 1920,
-        change_inside=50.0,
-        change_outside_max=0,
-        image_sha256="e" * 64,
-        image=image,
-        mask=mask,
-    )
-
-
-BASE = [*(sample("base", d, n) for d in ("good", "pit", "scratch") for n in range(2))]
-TEST = [*(sample("test", d, n) for d in ("good", "pit", "scratch") for n in range(10, 12))]
-SYNTHETIC = {name: [pair("pit", 0, name), pair("scratch", 1, name)] for name in ("paste", "inpainting")}
+SYNTHETIC = {name: [pair_of("pit", 0, name), pair_of("scratch", 1, name)] for name in ("paste", "inpainting")}
 
 
 def run(base=BASE, test=TEST, synthetic=SYNTHETIC, generator="inpainting", params=PARAMS, advance=lambda: None):
@@ -187,7 +124,7 @@ def test_a_test_sample_among_the_base_samples_is_refused():
 @pytest.mark.parametrize("column", ["normal_path", "parent_a", "parent_b", "normal_sha256"])
 def test_a_test_sample_among_a_pairs_sources_is_refused(column):
     source = TEST[2].sha256 if column == "normal_sha256" else TEST[2].source_path
-    leaking = {**SYNTHETIC, "inpainting": [pair("pit", 0), replace(pair("pit", 1), **{column: source})]}
+    leaking = {**SYNTHETIC, "inpainting": [pair_of("pit", 0), replace(pair_of("pit", 1), **{column: source})]}
     with pytest.raises(LeakageError, match="plate/pit/000001"):
         run(synthetic=leaking)
 

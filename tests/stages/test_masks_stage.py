@@ -1,21 +1,20 @@
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from weakref import WeakSet
 
 import cv2
 import numpy as np
 import pytest
+from settings import settings
 
-from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.errors import ConfigError, DataError, LeakageError
 from pipeline_tasks.images.codec import decode_mask, encode_image, encode_mask
 from pipeline_tasks.masks.shape import Reason
-from pipeline_tasks.params import load_params
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.stages.masks import Refused, run
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").masks
+PARAMS = settings().masks
 
 
 def sample(name, size, mask=None):
@@ -46,10 +45,18 @@ BASE = [crack("a", (30, 20), (60, 60), 3), crack("b", (80, 30), (100, 90), 5), c
 NORMALS = [sample("n1", (100, 140)), sample("n-2", (90, 160)), sample("n--3", (120, 120))]
 
 
-def made(count, base=BASE, normals=NORMALS, seed=7, **changes):
-    return list(
-        run(PARAMS.model_copy(update={"pairs_per_defect": count, **changes}), seed, "plate", "crack", base, normals)
-    )
+def made(count, base=BASE, normals=NORMALS, seed=7, load_morph=None, **changes):
+    params = settings(masks={"pairs_per_defect": count, **changes}).masks
+    return list(run(params, seed, "plate", "crack", base, normals, load_morph))
+
+
+def first_as_it_is(a, b, alpha):
+    """A latent model that draws the first mask in its square, one pixel thicker."""
+    rows, columns = np.flatnonzero(a.any(axis=1)), np.flatnonzero(a.any(axis=0))
+    side = max(np.ptp(rows), np.ptp(columns)) + 9
+    y, x = (int(at[0] + at[-1] + 1) // 2 - side // 2 for at in (rows, columns))
+    padded = cv2.dilate(np.pad(a.astype(np.uint8), side), np.ones((3, 3)))
+    return padded[y + side : y + 2 * side, x + side : x + 2 * side].astype(bool)
 
 
 def test_rows_say_where_each_mask_comes_from():
@@ -64,8 +71,13 @@ def test_rows_say_where_each_mask_comes_from():
         assert row.mask_area_px == mask.sum() > 0
         assert len(row.warp) == 6
         assert 1 <= row.attempts <= PARAMS.attempts
+        assert row.placement == PARAMS.placement_spread
         assert {row.parent_a, row.parent_b} <= {"a", "b", "c"}
-    assert {r.kind for r in rows} == {"transformed", "interpolated"}
+    area = np.mean([s.mask_area_fraction for s in BASE])
+    assert {(r.kind, r.kind_reason) for r in rows} == {
+        ("transformed", "share left by masks.interpolated_fraction"),
+        ("image", f"mean area {area:.2%} < tau {PARAMS.tau:.2%}"),
+    }
     assert {r.normal_path for r in rows} == set(normals)
 
 
@@ -126,7 +138,68 @@ def test_images_are_held_one_at_a_time():
 
 
 def test_one_real_mask_is_only_transformed():
-    assert {r.kind for r in made(10, base=BASE[:1], interpolated_fraction=1.0)} == {"transformed"}
+    rows = made(10, base=BASE[:1], interpolated_fraction=1.0)
+    assert {(r.kind, r.kind_reason) for r in rows} == {("transformed", "one real mask only")}
+
+
+def test_latent_masks_are_what_the_model_draws():
+    parents = {s.source_path: decode_mask(s.mask) for s in BASE}
+    still = {"rotation_degrees": 0.0, "scale_min": 1.0, "scale_max": 1.0, "flip": False}
+    rows = made(20, kind="latent", interpolated_fraction=1.0, load_morph=lambda: first_as_it_is, **still)
+    assert {(r.kind, r.kind_reason) for r in rows} == {("latent", "chosen in params.yaml")}
+    for row in rows:
+        thicker = cv2.dilate(parents[row.parent_a].astype(np.uint8), np.ones((3, 3)))
+        assert row.mask_area_px == pytest.approx(thicker.sum(), rel=0.1)
+        assert row.parent_a != row.parent_b
+
+
+def test_the_latent_model_is_loaded_only_if_masks_are_made_by_it():
+    def never():
+        raise AssertionError("loaded")
+
+    assert {r.kind for r in made(10, interpolated_fraction=1.0, load_morph=never)} == {"image"}
+    assert {r.kind for r in made(10, kind="perlin", load_morph=never)} == {"perlin"}
+    assert {r.kind for r in made(10, base=BASE[:1], kind="latent", load_morph=never)} == {"transformed"}
+
+
+def test_large_wide_defects_are_hybrid_s_latent_ones():
+    wide = [crack("w", (30, 40), (60, 60), 25), crack("v", (50, 40), (80, 50), 21)]
+    with_model = made(10, base=wide, interpolated_fraction=1.0, load_morph=lambda: first_as_it_is)
+    without = made(10, base=wide, interpolated_fraction=1.0)
+    assert {r.kind for r in with_model if isinstance(r, MaskRow)} == {"latent"}
+    assert {(r.kind, r.kind_reason) for r in without} == {("image", "no trained latent model")}
+
+
+def test_hybrid_takes_no_latent_model_that_does_not_keep_the_real_masks():
+    wide = [crack("w", (30, 40), (60, 60), 25), crack("v", (50, 40), (80, 50), 21)]
+    rows = made(10, base=wide, interpolated_fraction=1.0, load_morph=lambda: lambda a, b, alpha: np.ones((2, 2), bool))
+    assert {r.kind for r in rows} == {"image"}
+    assert all("the latent model redraws real masks with an IoU of 0.0" in r.kind_reason for r in rows)
+
+
+def test_latent_masks_without_a_latent_model_are_an_error():
+    with pytest.raises(ConfigError, match=r"masks\.kind is 'latent'"):
+        made(1, kind="latent")
+
+
+def test_a_latent_model_that_draws_nothing_costs_only_its_own_pairs():
+    rows = made(30, kind="latent", attempts=4, load_morph=lambda: lambda a, b, alpha: np.zeros((30, 30), bool))
+    assert {r.kind for r in rows if isinstance(r, MaskRow)} == {"transformed"}
+    assert {r.reason for r in rows if isinstance(r, Refused)} == {Reason.EMPTY}
+    assert len(rows) == 30
+
+
+def test_perlin_masks_lie_anywhere_on_the_object_and_borrow_a_parent():
+    rows = made(20, kind="perlin", interpolated_fraction=0.0)
+    parents = {s.source_path: decode_mask(s.mask) for s in BASE}
+    assert {r.kind for r in rows} == {"perlin"}
+    assert {r.placement for r in rows} == {1.0}
+    for row in rows:
+        assert (row.parent_b, row.alpha) == (row.parent_a, 0.0)
+        x, y = np.mean(np.nonzero(parents[row.parent_a])[::-1], axis=1)
+        centre = np.mean(np.nonzero(decode_mask(row.mask))[::-1], axis=1)
+        assert np.reshape(row.warp, (2, 3)) @ (x, y, 1) == pytest.approx(centre)
+    assert made(5, kind="perlin") == made(20, kind="perlin")[:5]
 
 
 def test_impossible_pairs_are_refused_and_the_rest_is_made():

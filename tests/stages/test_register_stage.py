@@ -1,43 +1,41 @@
-from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rows import pair, sample
+from settings import settings
 
-from pipeline_tasks.images.codec import encode_image, encode_mask
-from pipeline_tasks.params import load_params
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
-from pipeline_tasks.schema import Pair, Sample
+from pipeline_tasks.schema import GOOD
 from pipeline_tasks.stages import register as stage
 
-ROOT = Path(__file__).parents[2]
 HEAD = Head("v", datetime(2030, 1, 1, tzinfo=UTC), "", False, "run", None)
 
 
 def product(name="plate", evaluation=None, expectations=(), defects=()):
-    counts = {"asked_per_defect": 5, "pairs": {"pit": 4}, "base": {}, "test": {}}
+    counts = {"asked_per_defect": 5, "pairs": {"pit": 4}, "made_again": {}, "rejected": {}, "base": {}, "test": {}}
     gate = {"counts": counts, "expectations": list(expectations), "verdict": "passed"}
-    return ProductContents(name, gate, evaluation or {}, {}, [], defects, "docs")
+    return ProductContents(name, {}, gate, evaluation or {}, {}, [], defects, "docs")
 
 
 @pytest.fixture
 def example():
-    image = encode_image(np.full((48, 48, 3), 120, np.uint8))
-    mask = encode_mask(np.pad(np.ones((6, 6), bool), 21))
-    normal = Sample("plate", "good", "base", "good/0.png", "a" * 64, 9, 48, 48, 0, 0.0, None, image, None)
-    texts = dict.fromkeys((f.name for f in fields(Pair)), "text")
-    return Example(Pair(**texts | {"image": image, "mask": mask, "change_inside": 9.0}), normal)
+    return Example(pair(), sample(GOOD))
+
+
+def count_values(section):
+    return sum(count_values(value) if isinstance(value, dict) else 1 for value in section.values())
 
 
 def test_every_parameter_is_listed_under_its_dotted_key():
-    params = load_params(ROOT / "params.yaml")
+    params = settings()
     flat = stage.flat_params(params)
     assert flat["validate.area_slack"] == str(params.validate_.area_slack)
     assert flat["evaluate.seeds"] == str(params.evaluate.seeds)
+    assert flat["generate.controlnet.sae.cap"] == str(params.generate.controlnet.sae.cap)
     sections = params.model_dump(by_alias=True)
-    assert len(flat) == sum(len(values) for values in sections.values())
+    assert len(flat) == count_values(sections)
 
 
 def test_metrics_hold_scores_overall_and_by_defect_counts_and_failures():

@@ -1,76 +1,66 @@
-import numpy as np
-import pytest
+from dataclasses import dataclass, field
 
-from pipeline_tasks.errors import ConfigError, DataError, LeakageError
-from pipeline_tasks.images.codec import encode_image, encode_mask
-from pipeline_tasks.params import Train
-from pipeline_tasks.schema import GOOD, Sample
+import pytest
+from interruptions import Memory
+from rows import PROMPTS, sample
+
+from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.schema import GOOD
+from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.stages import train
 
-PARAMS = Train(
-    backend="inpainting",
-    threads=1,
-    steps=2,
-    batch_size=2,
-    window_px=32,
-    learning_rate=1e-3,
-    channels=[8, 16],
-    normal_fraction=0.5,
-    ema_decay=0.9,
-    dilation_px=2,
-    checkpoint_every_steps=5,
-    device="cpu",
-    precision="float32",
-)
+
+@dataclass
+class Recorder:
+    """A trainer that learns nothing and remembers what it was given."""
+
+    given: list = field(default_factory=list)
+
+    def train(self, samples, seed, checkpoints, progress):
+        self.given.append((list(samples.defects), list(samples.normals), samples.prompts, seed, checkpoints, progress))
+        return "the generator"
 
 
-class Nowhere:
-    def load(self):
-        return None
-
-    def save(self, state):
-        raise AssertionError("no checkpoint is due")
+def run(defects, normals, trainer=None, seed=0, generator="plate"):
+    return train.run(trainer or Recorder(), seed, generator, defects, normals, PROMPTS, Memory(), iter)
 
 
-def sample(name, defect, split="base"):
-    pixels = np.full((48, 48, 3), 120, np.uint8)
-    mask = np.zeros((48, 48), bool)
-    if defect != GOOD:
-        mask[20:24, 10:30] = True
-        pixels[mask] = 40
-    png = None if defect == GOOD else encode_mask(mask)
-    return Sample(
-        "plate", defect, split, name, "0" * 64, 1, 48, 48, int(mask.sum()), 0.0, None, encode_image(pixels), png
-    )
+def test_the_trainer_gets_the_base_samples_of_every_product_and_a_seed_of_its_own():
+    recorder, checkpoints = Recorder(), Memory()
+    defects = [sample("scratch"), sample("pit"), sample("pit", product="tile")]
+    normals = (sample(GOOD, number) for number in range(2))
+    arguments = (recorder, 7, "shared", defects, normals, PROMPTS, checkpoints, iter)
+    assert train.run(*arguments) == "the generator"
+    seed = derive_seed(7, "shared")
+    assert recorder.given == [(defects, [sample(GOOD, 0), sample(GOOD, 1)], PROMPTS, seed, checkpoints, iter)]
 
 
-def run(defects, normals, params=PARAMS):
-    return train.run(params, 0, "plate", defects, normals, Nowhere(), iter)
+def test_generators_do_not_share_their_seeds():
+    recorder = Recorder()
+    for seed, generator in ((0, "plate"), (0, "tile"), (1, "plate")):
+        run([sample()], [], recorder, seed, generator)
+    assert len({given[3] for given in recorder.given}) == 3
 
 
-def test_knows_every_defect_by_name_in_order():
-    model, losses = run([sample("1", "scratch"), sample("0", "pit")], [sample("n", GOOD)])
-    assert model.defects == ["pit", "scratch"] and len(losses) == PARAMS.steps
-    assert (model.window_px, model.dilation_px) == (32, 2) and model.scale > 20
+def test_normal_images_are_read_one_at_a_time_and_only_as_far_as_they_are_wanted():
+    class Frugal(Recorder):
+        def train(self, samples, seed, checkpoints, progress):
+            return next(iter(samples.normals))
 
+    def normals():
+        yield sample(GOOD)
+        raise AssertionError("nobody asked for a second one")
 
-def test_trains_without_normal_images():
-    assert run([sample("0", "pit")], [])[0].defects == ["pit"]
+    assert run([sample()], normals(), Frugal()) == sample(GOOD)
 
 
 def test_a_test_sample_stops_training_by_name():
     with pytest.raises(LeakageError, match=r"plate/x\.png is a test sample"):
-        run([sample("0", "pit"), sample("x.png", "pit", split="test")], [])
-    with pytest.raises(LeakageError, match=r"plate/n.png"):
-        run([sample("0", "pit")], [sample("n.png", GOOD, split="test")])
+        run([sample(), sample(source_path="x.png", split="test")], [])
+    with pytest.raises(LeakageError, match=r"plate/n\.png"):
+        run([sample()], [sample(GOOD, source_path="n.png", split="test")])
 
 
 def test_no_defect_sample_is_an_error_that_says_where_to_look():
-    with pytest.raises(DataError, match="set-aside table"):
-        run([], [sample("n", GOOD)])
-
-
-def test_a_window_that_the_network_cannot_halve_is_refused():
-    deep = PARAMS.model_copy(update={"channels": [8, 8, 8, 8, 8], "window_px": 48})
-    with pytest.raises(ConfigError, match=r"train.window_px = 48 must be a multiple of 32"):
-        run([sample("0", "pit")], [], deep)
+    with pytest.raises(DataError, match="generator 'plate': no base defect sample to train on; see the set-aside"):
+        run([], [sample(GOOD)])

@@ -1,72 +1,42 @@
 import json
-from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+import rows
+from settings import settings, write_settings
 
 from pipeline_tasks.commands.validate import validate
 from pipeline_tasks.errors import DataError, ValidationFailed
-from pipeline_tasks.params import load_params
 from pipeline_tasks.quality.rules import Expected, rules
 from pipeline_tasks.quality.suite import check
-from pipeline_tasks.schema import GOOD, Pair, Sample
+from pipeline_tasks.schema import GOOD, PIXEL_COLUMNS, Pair, Rejected, Sample
 from pipeline_tasks.stages import validate as stage
 from pipeline_tasks.storage import write_rows
 
-ROOT = Path(__file__).parents[2]
-PARAMS = load_params(ROOT / "params.yaml").validate_
+PARAMS = settings().validate_
 DEFECTS = ["pit", "scratch"]
 ASKED = 6
 
 
 def sample(defect, index, split):
-    path = f"{split}/{defect}/{index}.png"
     area = 0 if defect == GOOD else 40 + index
-    size = {"source_bytes": 9, "width": 64, "height": 64, "mask_area_px": area, "mask_area_fraction": area / 4096}
-    digest = path.encode().hex()[:64].rjust(64, "0")
-    pixels = {"derived_from": None, "image": b"", "mask": None if defect == GOOD else b""}
-    return Sample(product="plate", defect=defect, split=split, source_path=path, sha256=digest, **size, **pixels)
+    return rows.sample(defect, index, split, width=64, height=64, mask_area_px=area, mask_area_fraction=area / 4096)
 
 
 def samples(split):
     return [sample(defect, i, split) for defect in [GOOD, *DEFECTS] for i in range(4)]
 
 
-def pair(defect, index):
-    normal = sample(GOOD, index % 4, "base")
-    return Pair(
-        pair_id=f"plate/{defect}/{index:06d}",
-        pair_index=index,
-        product="plate",
-        defect=defect,
-        seed=1000 + index,
-        backend="inpainting",
-        backend_digest="a" * 64,
-        prompt=f"{defect} plate",
-        normal_path=normal.source_path,
-        normal_sha256=normal.sha256,
-        normal_derived=False,
-        mask_kind="transformed",
-        parent_a=f"base/{defect}/{index % 4}.png",
-        parent_b=f"base/{defect}/{index % 4}.png",
-        alpha=0.0,
-        warp=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        width=64,
-        height=64,
-        mask_area_px=41,
-        mask_area_fraction=0.01,
-        change_inside=12.5,
-        change_outside_max=0,
-        image_sha256=f"{defect}{index}".encode().hex().rjust(64, "0"),
-        image=b"",
-        mask=b"",
-    )
+def pair(defect, index, **values):
+    normal, parent = sample(GOOD, index % 4, "base"), f"base/{defect}/{index % 4:03d}.png"
+    origin = {"normal_path": normal.source_path, "normal_sha256": normal.sha256, "parent_a": parent, "parent_b": parent}
+    return rows.pair(defect, index, **origin | {"width": 64, "height": 64, "mask_area_px": 41} | values)
 
 
-def frame(rows, row):
-    return pd.DataFrame([astuple(r) for r in rows], columns=list(row.__slots__)).drop(columns=["image", "mask"])
+def frame(samples_or_pairs, row):
+    columns = [name for name in row.__slots__ if name not in PIXEL_COLUMNS]
+    return pd.DataFrame([[getattr(r, name) for name in columns] for r in samples_or_pairs], columns=columns)
 
 
 @pytest.fixture
@@ -79,17 +49,23 @@ def expected():
     return Expected("plate", DEFECTS, frame(samples("base"), Sample), frame(samples("test"), Sample), ASKED)
 
 
+def judge(expected, pairs, rejected=()):
+    return stage.run(PARAMS, expected, pairs, dict(rejected))
+
+
 def refusals(gate):
     return {outcome.rule.key for outcome in gate.refusals}
 
 
 def test_sound_pairs_pass(expected, pairs):
-    gate = stage.run(PARAMS, expected, pairs)
+    gate = judge(expected, pairs)
     assert gate.result["verdict"] == "passed"
     assert not gate.warnings
     assert gate.result["counts"] == {
         "asked_per_defect": ASKED,
         "pairs": {"pit": 6, "scratch": 6},
+        "made_again": {},
+        "rejected": {},
         "base": {GOOD: 4, "pit": 4, "scratch": 4},
         "test": {GOOD: 4, "pit": 4, "scratch": 4},
     }
@@ -113,7 +89,7 @@ BROKEN = {
     "null": (change("prompt", None), {"present/prompt/*"}),
     "one more column": (lambda p: p.assign(extra=1), {"columns/*/*"}),
     "pair_id twice": (change("pair_id", "plate/pit/000001"), {"unique/pair_id/*"}),
-    "image twice": (change("image_sha256", b"pit1".hex().rjust(64, "0")), {"unique/image_sha256/*"}),
+    "image twice": (change("image_sha256", rows.digest("pit 1")), {"unique/image_sha256/*"}),
     "seed twice": (change("seed", 1001), {"unique_seed/*/*"}),
     "empty mask": (
         change("mask_area_px", 0),
@@ -129,9 +105,9 @@ BROKEN = {
         {"base_only/normal_path/*", "never_test/normal_path/*"},
     ),
     "copied normal": (change("normal_sha256", TEST_NORMAL.sha256), {"never_test/normal_sha256/*"}),
-    "parent_a of test": (change("parent_a", "test/pit/0.png"), {"base_only/parent_a/pit", "never_test/parent_a/*"}),
-    "parent_b of test": (change("parent_b", "test/pit/0.png"), {"base_only/parent_b/pit", "never_test/parent_b/*"}),
-    "parent of another defect": (change("parent_a", "base/scratch/0.png"), {"base_only/parent_a/pit"}),
+    "parent_a of test": (change("parent_a", "test/pit/000.png"), {"base_only/parent_a/pit", "never_test/parent_a/*"}),
+    "parent_b of test": (change("parent_b", "test/pit/000.png"), {"base_only/parent_b/pit", "never_test/parent_b/*"}),
+    "parent of another defect": (change("parent_a", "base/scratch/000.png"), {"base_only/parent_a/pit"}),
     "no model digest": (change("backend_digest", "none"), {"complete/backend_digest/*"}),
     "no backend": (change("backend", " "), {"complete/backend/*"}),
     "no prompt": (change("prompt", ""), {"complete/prompt/*"}),
@@ -139,7 +115,7 @@ BROKEN = {
     "cut normal digest": (change("normal_sha256", "b" * 63), {"complete/normal_sha256/*"}),
     "cut image digest": (change("image_sha256", "b" * 63), {"complete/image_sha256/*"}),
     "alpha beyond the parents": (change("alpha", 1.5), {"between_parents/alpha/*"}),
-    "one normal only": (lambda p: p.assign(normal_path="base/good/0.png"), {"distinct_normals/normal_path/*"}),
+    "one normal only": (lambda p: p.assign(normal_path="base/good/000.png"), {"distinct_normals/normal_path/*"}),
     "a defect without pairs": (lambda p: p[p.defect == "pit"], {"defect_has_pairs/defect/scratch"}),
 }
 
@@ -154,13 +130,19 @@ def test_each_fault_trips_its_own_expectation(expected, pairs, fault):
     assert {o.rule.key for o in outcomes if not o.success and o.rule.severity == "critical"} == tripped
 
 
+def test_what_was_made_again_or_given_up_is_counted_by_defect(expected, pairs):
+    again = pairs.assign(attempts=[2, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2])
+    counts = judge(expected, again, {"scratch": 4}).result["counts"]
+    assert (counts["made_again"], counts["rejected"]) == ({"pit": 2, "scratch": 1}, {"scratch": 4})
+
+
 def test_a_missing_column_fails_the_gate(expected, pairs):
-    gate = stage.run(PARAMS, expected, pairs.drop(columns="alpha"))
+    gate = judge(expected, pairs.drop(columns="alpha"))
     assert {"columns/*/*", "present/alpha/*"} <= refusals(gate)
 
 
 def test_no_pairs_at_all_fail_the_gate(expected, pairs):
-    gate = stage.run(PARAMS, expected, pairs[:0])
+    gate = judge(expected, pairs[:0])
     nothing_for = {f"defect_has_pairs/defect/{defect}" for defect in DEFECTS}
     assert refusals(gate) == {"has_pairs/*/*", *nothing_for}
 
@@ -168,11 +150,11 @@ def test_no_pairs_at_all_fail_the_gate(expected, pairs):
 def test_a_few_invisible_defects_are_tolerated(expected, pairs):
     many = pd.concat([pairs[pairs.defect == "scratch"]] + [pairs[pairs.defect == "pit"]] * 2, ignore_index=True)
     many.loc[many.index[-1], "change_inside"] = 0.0
-    assert "defect_visible/change_inside/pit" not in refusals(stage.run(PARAMS, expected, many))
+    assert "defect_visible/change_inside/pit" not in refusals(judge(expected, many))
 
 
 def test_too_few_pairs_are_a_warning(expected, pairs):
-    gate = stage.run(PARAMS, expected, pairs.drop(index=0))
+    gate = judge(expected, pairs.drop(index=0))
     assert gate.result["verdict"] == "passed"
     assert [o.rule.key for o in gate.warnings] == ["enough_pairs/pair_id/pit"]
     assert gate.warnings[0].observed == "5"
@@ -180,22 +162,22 @@ def test_too_few_pairs_are_a_warning(expected, pairs):
 
 def test_a_defect_that_could_not_be_learned_is_a_warning(expected, pairs):
     unlearnable = Expected("plate", [*DEFECTS, "stain"], expected.base, expected.test, ASKED)
-    gate = stage.run(PARAMS, unlearnable, pairs)
+    gate = judge(unlearnable, pairs)
     assert gate.result["verdict"] == "passed"
     assert "defect_has_pairs/defect/stain" in {o.rule.key for o in gate.warnings}
 
 
 def test_a_single_normal_is_enough_where_there_is_only_one(expected, pairs):
-    base = expected.base[(expected.base.defect != GOOD) | (expected.base.source_path == "base/good/0.png")]
+    base = expected.base[(expected.base.defect != GOOD) | (expected.base.source_path == "base/good/000.png")]
     normal = sample(GOOD, 0, "base")
     single = pairs.assign(normal_path=normal.source_path, normal_sha256=normal.sha256)
-    gate = stage.run(PARAMS, Expected("plate", DEFECTS, base, expected.test, ASKED), single)
+    gate = judge(Expected("plate", DEFECTS, base, expected.test, ASKED), single)
     assert gate.result["verdict"] == "passed"
 
 
 def test_the_result_is_deterministic_json(expected, pairs):
     pairs.loc[0, "change_outside_max"] = 3
-    first, second = (stage.run(PARAMS, expected, pairs) for _ in range(2))
+    first, second = (judge(expected, pairs) for _ in range(2))
     assert json.dumps(first.result) == json.dumps(second.result)
     assert first.docs == second.docs
     entry = next(e for e in first.result["expectations"] if not e["success"])
@@ -214,16 +196,14 @@ def test_the_result_is_deterministic_json(expected, pairs):
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values["masks"]["pairs_per_defect"] = ASKED
-    Path("params.yaml").write_text(yaml.safe_dump(values))
+    write_settings(tmp_path, masks={"pairs_per_defect": ASKED})
     for split in ("base", "test"):
         for defect in [GOOD, *DEFECTS]:
             write_rows(Path(split, f"{defect}.parquet"), [sample(defect, i, split) for i in range(4)], Sample)
     for defect in DEFECTS:
         for shard in range(2):
-            rows = [pair(defect, i) for i in range(shard * 3, shard * 3 + 3)]
-            write_rows(Path("pairs", defect, f"{shard:05d}.parquet"), rows, Pair)
+            made = [pair(defect, i) for i in range(shard * 3, shard * 3 + 3)]
+            write_rows(Path("pairs", defect, f"{shard:05d}.parquet"), made, Pair)
     return tmp_path
 
 
@@ -249,3 +229,14 @@ def test_a_failed_gate_leaves_its_reasons_behind(workspace):
 def test_missing_samples_are_named(workspace):
     with pytest.raises(DataError, match="nowhere: no samples"):
         validate("plate", Path("nowhere"), Path("test"), Path("pairs"), Path("r.json"), Path("docs"))
+
+
+def test_rejected_pairs_are_read_from_beside_the_shards_and_counted(workspace):
+    for shard, indices in enumerate(([6, 7], [8])):
+        given_up = [Rejected(index, "plate", "pit", 3, 0.1) for index in indices]
+        write_rows(Path("pairs/pit/rejected", f"{shard:05d}.parquet"), given_up, Rejected)
+    write_rows(Path("pairs/pit/00001.parquet"), [pair("pit", i, attempts=i) for i in (3, 4, 5)], Pair)
+    call()
+    counts = json.loads(Path("out/result.json").read_text())["counts"]
+    assert (counts["pairs"], counts["rejected"]) == ({"pit": 6, "scratch": 6}, {"pit": 3})
+    assert counts["made_again"] == {"pit": 3}

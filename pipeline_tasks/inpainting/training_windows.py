@@ -5,9 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline_tasks.diffusion.windows import Floats, appearance_code, box_around, context_level, crop
+from pipeline_tasks.images.boxes import box_around, crop
 from pipeline_tasks.images.codec import Mask, Pixels
 from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.inpainting.windows import Floats, appearance_code, context_level
 
 MIN_SCALE = 4.0
 

@@ -2,36 +2,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_tasks.diffusion.windows import (
-    Box,
-    appearance_code,
-    box_around,
-    context_level,
-    cover,
-    crop,
-    union,
-    window_weight,
-)
+from pipeline_tasks.images.boxes import union
+from pipeline_tasks.inpainting.windows import appearance_code, context_level, cover, window_weight
 
 coordinates = st.integers(0, 99)
-
-
-@given(coordinates, coordinates, st.integers(40, 200), st.integers(40, 200))
-def test_box_around_holds_its_point_and_stays_in_images_that_are_large_enough(y, x, height, width):
-    y, x = min(y, height - 1), min(x, width - 1)
-    box = box_around((y, x), 32, (height, width))
-    assert box.y <= y < box.y + 32 and box.x <= x < box.x + 32
-    assert box.y >= 0 and box.x >= 0 and box.y + 32 <= height and box.x + 32 <= width
-
-
-def test_crop_repeats_the_edge_beyond_the_image():
-    image = np.arange(6).reshape(2, 3)
-    assert crop(image, Box(-1, -1, 4, 5)).tolist() == [
-        [0, 0, 1, 2, 2],
-        [0, 0, 1, 2, 2],
-        [3, 3, 4, 5, 5],
-        [3, 3, 4, 5, 5],
-    ]
 
 
 @given(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=6))

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.diffusion.windows import Floats
 from pipeline_tasks.images.codec import Mask
+from pipeline_tasks.inpainting.windows import Floats
 
 KERNEL_PX = 15
 SHADING_PX = 6.0
@@ -60,9 +60,7 @@ def measure_grain(windows: list[Floats]) -> Grain:
     calm = pixels[np.abs(pixels).max(axis=1) <= 4 * np.median(np.abs(pixels)) + 1e-6]
     correlation = np.corrcoef(calm.T + 1e-6 * np.random.default_rng(0).standard_normal(calm.T.shape))
     mix = np.linalg.cholesky(0.999 * correlation + 0.001 * np.eye(3))
-    return Grain(
-        (kernel / np.linalg.norm(kernel)).astype(np.float32), mix.astype(np.float32), float(calm.std()) + 1e-3
-    )
+    return Grain((kernel / np.linalg.norm(kernel)).astype(np.float32), mix.astype(np.float32), float(calm.std()) + 1e-3)
 
 
 def _without_shading(window: Floats) -> NDArray[np.float32]:

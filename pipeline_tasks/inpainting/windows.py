@@ -1,43 +1,15 @@
 """Windows around a defect at native resolution, and the appearance code (METHODS section 3a)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_tasks.images.boxes import Box, crop, fit
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
 
 Floats = NDArray[np.float32]
 CONTEXT_PX = 12
 """How far around the hole pixels count as its local context."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in an image: top-left corner and sides, in px. It may exceed the image: the edge is then repeated."""
-
-    y: int
-    x: int
-    height: int
-    width: int
-
-
-def box_around(center_yx: tuple[int, int], side_px: int, shape: tuple[int, ...]) -> Box:
-    """Return the square of `side_px` around a point, shifted into an image of `shape` where it fits."""
-    y, x = (_fit(c - side_px // 2, side_px, size) for c, size in zip(center_yx, shape, strict=False))
-    return Box(y, x, side_px, side_px)
-
-
-def _fit(start: int, side: int, size: int) -> int:
-    return (size - side) // 2 if side >= size else min(max(start, 0), size - side)
-
-
-def crop(array: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
-    """Return the part of `array` [H, W, ...] inside `box`; beyond the image its edge is repeated."""
-    ys = np.clip(np.arange(box.y, box.y + box.height), 0, array.shape[0] - 1)
-    xs = np.clip(np.arange(box.x, box.x + box.width), 0, array.shape[1] - 1)
-    return array[ys[:, None], xs]
 
 
 def context_level(window: Floats, hole: Mask) -> Floats:
@@ -73,15 +45,9 @@ def cover(hole: Mask, side_px: int) -> list[Box]:
 def _starts(low: int, high: int, side: int, size: int) -> list[int]:
     extent = high - low + 1 + 2 * CONTEXT_PX
     if extent <= side:
-        return [_fit((low + high + 1 - side) // 2, side, size)]
+        return [fit((low + high + 1 - side) // 2, side, size)]
     count = -(-(extent - side) // (side - side // 4)) + 1
     return [round(s) for s in np.linspace(low - CONTEXT_PX, high + 1 + CONTEXT_PX - side, count)]
-
-
-def union(boxes: list[Box]) -> Box:
-    """Return the smallest rectangle around `boxes`."""
-    y, x = min(b.y for b in boxes), min(b.x for b in boxes)
-    return Box(y, x, max(b.y + b.height for b in boxes) - y, max(b.x + b.width for b in boxes) - x)
 
 
 def window_weight(side_px: int) -> Floats:

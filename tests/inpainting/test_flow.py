@@ -1,6 +1,6 @@
 import torch
 
-from pipeline_tasks.diffusion.flow import euler, hole_loss
+from pipeline_tasks.inpainting.flow import euler, hole_loss
 
 
 def straight(pixels, noise):

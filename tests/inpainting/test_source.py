@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline_tasks.diffusion.source import Grain, measure_grain, start
+from pipeline_tasks.inpainting.source import Grain, measure_grain, start
 
 
 def textures(rng, count=24):

@@ -3,28 +3,19 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from interruptions import Memory
+from settings import settings
 
-from pipeline_tasks.diffusion.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
-from pipeline_tasks.diffusion.source import Grain
-from pipeline_tasks.diffusion.training import TrainingSet, to_tensors, train
-from pipeline_tasks.diffusion.training_windows import DefectImage, defect_window, normal_window
-from pipeline_tasks.params import Train
+from pipeline_tasks.inpainting.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
+from pipeline_tasks.inpainting.source import Grain
+from pipeline_tasks.inpainting.training import TrainingSet, to_tensors, train
+from pipeline_tasks.inpainting.training_windows import DefectImage, defect_window, normal_window
 
-PARAMS = Train(
-    backend="inpainting",
-    threads=1,
-    steps=6,
-    batch_size=2,
-    window_px=32,
-    learning_rate=1e-3,
-    channels=[8, 16],
-    normal_fraction=0.4,
-    ema_decay=0.9,
-    dilation_px=2,
-    checkpoint_every_steps=2,
-    device="cpu",
-    precision="float32",
-)
+SMALL = {"window_px": 32, "channels": [8, 16], "dilation_px": 2}
+PARAMS = settings(
+    train={"steps": 6, "batch_size": 2, "learning_rate": 1e-3, "checkpoint_every_steps": 2, "inpainting": SMALL}
+    | {"normal_fraction": 0.4, "ema_decay": 0.9}
+).train
 WHITE = Grain(np.pad(np.ones((1, 1), np.float32), 7), np.eye(3, dtype=np.float32), 0.2)
 CPU = torch.device("cpu")
 
@@ -39,19 +30,8 @@ def training_set():
     return TrainingSet([DefectImage(defect, mask, 1)], [pixels], 40.0, WHITE, 2)
 
 
-class Memory:
-    def __init__(self):
-        self.states = []
-
-    def load(self):
-        return self.states[-1] if self.states else None
-
-    def save(self, state):
-        self.states.append({k: v.clone() for k, v in state.items()})
-
-
 def trained(checkpoints, stop_after=None):
-    unet = make_unet(2, PARAMS.channels, seed=3)
+    unet = make_unet(2, PARAMS.inpainting.channels, seed=3)
     losses = train(unet, training_set(), PARAMS, 5, CPU, torch.float32, checkpoints, lambda r: islice(r, stop_after))
     return unet.state_dict(), losses
 
@@ -69,7 +49,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit():
 
 def test_training_lowers_the_loss():
     params = PARAMS.model_copy(update={"steps": 60})
-    unet = make_unet(2, params.channels, seed=3)
+    unet = make_unet(2, params.inpainting.channels, seed=3)
     losses = train(unet, training_set(), params, 5, CPU, torch.float32, Memory(), iter)
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
@@ -118,7 +98,7 @@ def test_windows_are_normalised_and_normal_windows_have_no_defect():
 
 
 def test_cudnn_is_held_to_deterministic_kernels():
-    unet, seen = make_unet(2, PARAMS.channels, seed=3), []
+    unet, seen = make_unet(2, PARAMS.inpainting.channels, seed=3), []
     unet.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.deterministic))
     train(unet, training_set(), PARAMS, 5, CPU, torch.float32, Memory(), iter)
     assert seen == [True] * PARAMS.steps

@@ -1,0 +1,108 @@
+"""The same pairs by variants of a generator, side by side on one page: what a person sees of SAE, SFF and the masks.
+
+Run in a workspace whose `masks` and `train` stages are done, on the parameters of its params.yaml:
+
+    python benchmarks/variants.py --product plate --defect scratch --pairs 6 --out variants.html
+
+Columns are pairs (first masks transformed from one real mask, then masks between two); rows are variants. Each row
+tells the mean alignment of change and mask over its pairs, before any is rejected.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from pipeline_tasks.backends import load_backend
+from pipeline_tasks.backends.pairs import make_pairs
+from pipeline_tasks.catalog import load_catalog
+from pipeline_tasks.images.codec import decode_image, decode_mask
+from pipeline_tasks.params import Params, load_params
+from pipeline_tasks.prompts import read_prompts
+from pipeline_tasks.report.pictures import window_around, zoomed, zoomed_outline
+from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
+from pipeline_tasks.storage import read_rows
+
+DATA = Path("data")
+CONTROLNET: dict[str, dict[str, Any]] = {
+    "as configured": {},
+    "no SAE": {"sae": {"enabled": False}},
+    "no SFF": {"sff": {"enabled": False}},
+    "neither": {"sae": {"enabled": False}, "sff": {"enabled": False}},
+    "fused at the end (paper)": {"blend": "end"},
+}
+
+
+def variants(params: Params) -> Iterator[tuple[str, Params]]:
+    """Yield the name and the parameters of each row; nothing is rejected or made again."""
+    values = params.model_dump(by_alias=True)
+    values["generate"] |= {"min_alignment": 0.0, "attempts": 1}
+    own = values["generate"]["controlnet"]
+    changes = CONTROLNET if params.backend.name == "controlnet" else {"as configured": {}}
+    for name, change in changes.items():
+        merged = own | {key: own[key] | new if isinstance(new, dict) else new for key, new in change.items()}
+        yield name, Params.model_validate(values | {"generate": values["generate"] | {"controlnet": merged}})
+    if params.backend.name != "paste":
+        yield "paste", Params.model_validate(values | {"backend": values["backend"] | {"name": "paste"}})
+
+
+def chosen(masks: Path, count: int, block: int) -> list[MaskRow]:
+    """Return whole blocks, and of them the indices shown: half transformed masks, half interpolated ones."""
+    rows = list(read_rows(masks, MaskRow))
+    shown = [row for row in rows if row.kind == "transformed"][: count // 2]
+    shown += [row for row in rows if row.kind != "transformed"][: count - len(shown)]
+    blocks = {row.pair_index // block for row in shown}
+    return [row for row in rows if row.pair_index // block in blocks]
+
+
+def picture_row(title: str, cells: Sequence[str]) -> str:
+    """Return a table row of pictures given as data URIs."""
+    return f"<tr><th>{escape(title)}</th>{''.join(f'<td><img src={uri!r}></td>' for uri in cells)}</tr>"
+
+
+def pair_rows(product: str, defect: str, count: int) -> Iterator[str]:
+    """Yield the page's rows: real samples, masks, then every variant."""
+    params, generator = load_params(), load_catalog().generator_of(product)
+    rows = chosen(DATA / "masks" / product / f"{defect}.parquet", count, params.generate.block_pairs)
+    samples, normals = (
+        {s.source_path: s for s in read_rows(DATA / "base" / product / f"{name}.parquet", Sample)}
+        for name in (defect, GOOD)
+    )
+    prompts = read_prompts(DATA / "prompts" / f"{product}.json")
+    real = [(decode_image(s.image), decode_mask(s.mask or b"")) for s in list(samples.values())[:count]]
+    yield picture_row("real", [zoomed(image, window_around(mask)) for image, mask in real])
+    for name, changed in variants(params):
+        backend = load_backend(changed, DATA / "models" / generator, DATA / "pretrained" / generator)
+        made = [
+            p for p in make_pairs(backend, rows, samples, normals, prompts, changed.generate) if isinstance(p, Pair)
+        ]
+        pairs = [p for kind in (True, False) for p in made if (p.mask_kind == "transformed") is kind]
+        pairs = [*pairs[: count // 2], *pairs[-(count - count // 2) :]]
+        pictures = [(decode_image(p.image), decode_mask(p.mask)) for p in pairs]
+        if name == "as configured":
+            yield picture_row("mask", [zoomed_outline(i, m, window_around(m)) for i, m in pictures])
+            yield f"<tr><th></th>{''.join(f'<td>{p.pair_index}: {p.mask_kind}</td>' for p in pairs)}</tr>"
+        title = f"{name}: alignment {mean(p.alignment for p in made):.3f}, spill {mean(p.spill for p in made):.3f}"
+        yield picture_row(title, [zoomed(i, window_around(m)) for i, m in pictures])
+        print(title)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--product", required=True)
+    parser.add_argument("--defect", required=True)
+    parser.add_argument("--pairs", type=int, default=6)
+    parser.add_argument("--out", type=Path, default=Path("variants.html"))
+    options = parser.parse_args()
+    style = "<style>body{font:14px sans-serif}th{max-width:9em;text-align:left}img{width:200px}</style>"
+    table = "".join(pair_rows(options.product, options.defect, options.pairs))
+    title = f"{options.product}: {options.defect}"
+    options.out.write_text(f"<!doctype html><title>{title}</title>{style}<h1>{title}</h1><table>{table}</table>")
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()

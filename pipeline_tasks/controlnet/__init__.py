@@ -1,0 +1,1 @@
+"""The ControlNet generator: training, sampling, attention enhancement, feature fusion."""

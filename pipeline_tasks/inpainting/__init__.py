@@ -1,0 +1,1 @@
+"""The inpainting generator: network, flow matching, windows, training."""

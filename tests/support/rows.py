@@ -1,0 +1,117 @@
+"""Rows of the tables, sound as they stand; a test names the values that matter to it."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pipeline_tasks.images.codec import Mask, Pixels, encode_image, encode_mask
+from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
+
+PLAIN: Pixels = np.full((48, 48, 3), 120, np.uint8)
+SQUARE: Mask = np.pad(np.ones((6, 6), bool), 21)
+UNMOVED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+PROMPTS = PromptBook({"plate": {d: f"{d} plate" for d in (GOOD, "pit", "scratch", "stain")}}, {})
+
+
+def sample(
+    defect: str = "pit",
+    number: int = 0,
+    split: str = "base",
+    pixels: Pixels = PLAIN,
+    mask: Mask = SQUARE,
+    **values: Any,
+) -> Sample:
+    """Return a sample of `pixels` [H, W, 3] and, unless it is normal, `mask` [H, W]."""
+    path, area = f"{split}/{defect}/{number:03d}.png", 0 if defect == GOOD else int(mask.sum())
+    row = Sample(
+        product="plate",
+        defect=defect,
+        split=split,
+        source_path=path,
+        sha256=digest(path),
+        source_bytes=9,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        mask_area_px=area,
+        mask_area_fraction=area / mask.size,
+        derived_from=None,
+        image=encode_image(pixels),
+        mask=None if defect == GOOD else encode_mask(mask),
+    )
+    return replace(row, **values)
+
+
+def noisy_sample(defect: str = "pit", number: int = 0, split: str = "base") -> Sample:
+    """Return a sample of noise, another for each number, with a dark square where it is defective: 48 x 40 px."""
+    pixels = np.random.default_rng(number).integers(90, 160, (40, 48, 3), dtype=np.uint8)
+    mask = np.zeros((40, 48), bool)
+    mask[10:18, 20:28] = defect != GOOD
+    pixels[mask] //= 2
+    return sample(defect, number, split, pixels, mask)
+
+
+def mask_row(index: int = 0, mask: Mask = SQUARE, **values: Any) -> MaskRow:
+    """Return the row of `mask` [H, W], a real one moved onto the first normal image."""
+    row = MaskRow(
+        pair_index=index,
+        product="plate",
+        defect="pit",
+        seed=1000 + index,
+        normal_path="base/good/000.png",
+        normal_sha256=digest("base/good/000.png"),
+        kind="transformed",
+        kind_reason="one real mask",
+        parent_a="base/pit/000.png",
+        parent_b="base/pit/000.png",
+        alpha=0.0,
+        warp=UNMOVED,
+        placement=0.15,
+        attempts=1,
+        mask_area_px=int(mask.sum()),
+        mask=encode_mask(mask),
+    )
+    return replace(row, **values)
+
+
+def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
+    """Return a pair of the first parent and the first normal image, of plain pixels."""
+    row = Pair(
+        pair_id=f"plate/{defect}/{index:06d}",
+        pair_index=index,
+        product="plate",
+        defect=defect,
+        seed=1000 + index,
+        attempts=1,
+        backend="inpainting",
+        backend_digest="a" * 64,
+        prompt=f"{defect} plate",
+        normal_path="base/good/000.png",
+        normal_sha256=digest("base/good/000.png"),
+        normal_derived=False,
+        mask_kind="transformed",
+        parent_a=f"base/{defect}/000.png",
+        parent_b=f"base/{defect}/000.png",
+        alpha=0.0,
+        warp=UNMOVED,
+        width=48,
+        height=48,
+        mask_area_px=36,
+        mask_area_fraction=36 / 2304,
+        fused_with=[],
+        alignment=0.9,
+        spill=0.05,
+        change_inside=12.5,
+        change_outside_max=0,
+        image_sha256=digest(f"{defect} {index}"),
+        image=encode_image(PLAIN),
+        mask=encode_mask(SQUARE),
+    )
+    return replace(row, **values)
+
+
+def digest(text: str) -> str:
+    """Return a SHA-256 (hex) that stands for the content called `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""The project's parameters with a few changed, for tests."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline_tasks.params import Evaluate, Params
+
+PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
+CPU = {"device": "cpu", "precision": "float32"}
+
+
+def settings(**sections: dict[str, Any]) -> Params:
+    """Return params.yaml on the CPU in float32, with `sections` merged in, key by key: settings(train={"steps": 2})."""
+    values = yaml.safe_load(PARAMS_FILE.read_text())
+    on_cpu = dict.fromkeys(("pretrain", "train", "masks", "generate"), CPU) | {"evaluate": {"device": "cpu"}}
+    return Params.model_validate(_merged(_merged(values, on_cpu), sections))
+
+
+def write_settings(folder: Path, **sections: dict[str, Any]) -> Params:
+    """Write `settings` as the params.yaml of `folder`, and return them."""
+    params = settings(**sections)
+    (folder / PARAMS_FILE.name).write_text(yaml.safe_dump(params.model_dump(by_alias=True)))
+    return params
+
+
+def small_detector(**values: Any) -> Evaluate:
+    """Return parameters of `evaluate` for a detector that is trained in an instant."""
+    small = {"seeds": [0], "steps": 2, "batch_size": 4, "window_px": 32, "learning_rate": 0.01, "features": [8] * 5}
+    return settings(evaluate=small | {"max_image_px": 64, "pairs_per_arm": 4} | values).evaluate
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    inner = {key: _merged(values[key], change) for key, change in changes.items() if isinstance(change, dict)}
+    return values | changes | inner
