@@ -3,9 +3,9 @@
     python benchmarks/sampling.py                                      # a small base, on a CPU
     python benchmarks/sampling.py --size sd15 --resolution 256 --batch 32 --compile       # on a GPU
 
-The first three run the same networks over the same shapes and steps, and decode. "whole pairs" also encodes normal
-images and references, aligns, blends at each step, fuses (SFF, AFF) and decodes twice. Repeats are interleaved; times
-are medians.
+The first three run the same networks over the same shapes and steps, and decode. "rendered" also encodes normal images
+and references, aligns, blends at each step, fuses (SFF, AFF) and decodes twice; "whole pairs" also decodes PNGs,
+scores, composites and encodes, on --threads threads. Repeats are interleaved; times are medians.
 """
 
 import argparse
@@ -20,20 +20,24 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionControlNetPipeline
 from random_models import PROMPT, random_base, random_control
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline_tasks.backends.controlnet import ControlNetBackend
+from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.protocol import RealDefect, Request
 from pipeline_tasks.controlnet.generator import Generator
 from pipeline_tasks.controlnet.guidance import GuidedDenoiser
 from pipeline_tasks.controlnet.sampling import Scene, batch_of, draw_noise, sample
 from pipeline_tasks.diffusion.base_model import BaseModel
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
-from pipeline_tasks.images.codec import encode_mask
+from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image, encode_mask
 from pipeline_tasks.params import Params, load_params
-from pipeline_tasks.schema import MaskRow
+from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.schema import MaskRow, Sample
 
 Run = Callable[[], object]
+COLUMNS = ("parent_a", "normal_path")
 
 
 def options() -> argparse.Namespace:
@@ -47,13 +51,15 @@ def options() -> argparse.Namespace:
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true", help="tell where whole pairs spend their time")
     return parser.parse_args()
 
 
 def with_sampling(params: Params, asked: argparse.Namespace, *, enhanced: bool, blend: str) -> Params:
     """Return `params` for this benchmark, with or without SAE."""
     values = params.model_dump(by_alias=True)
-    generate = values["generate"] | {"batch_size": asked.batch, "block_pairs": asked.batch, "shard_pairs": asked.batch}
+    generate = values["generate"] | dict.fromkeys(("batch_size", "block_pairs", "shard_pairs"), asked.batch)
+    generate["threads"] = asked.threads
     own = generate["controlnet"] | {"steps": asked.steps, "guidance_scale": asked.guidance, "compile": asked.compile}
     own |= {"blend": blend, "sae": own["sae"] | {"enabled": enhanced}}
     return Params.model_validate(values | {"generate": generate | {"controlnet": own}})
@@ -101,42 +107,75 @@ def diffusers_run(base: BaseModel, control: torch.nn.Module, asked: argparse.Nam
     return lambda: pipeline(**given)
 
 
-def pairs_run(base: BaseModel, control: torch.nn.Module, params: Params, resolution_px: int) -> Run:
-    """Return what renders a block of pairs, each with another normal image and place."""
+def pair_runs(base: BaseModel, control: torch.nn.Module, params: Params, resolution_px: int) -> tuple[Run, Run]:
+    """Return what renders a block of pairs, and what also scores, composites and encodes it, as `generate` does."""
     generator = Generator(replace(base, unet=copy.deepcopy(base.unet)), control, resolution_px, "window")
-    backend = ControlNetBackend(generator, params)
-    count = params.generate.batch_size
-    requests = [request(number, 2 * resolution_px, resolution_px // 4) for number in range(count)]
-    return lambda: backend.render(requests, {})
-
-
-def request(number: int, side: int, extent: int) -> Request:
-    """Return a request with a square defect, somewhere in an image of noise."""
-    rng = np.random.default_rng(number)
-    normal, real = rng.integers(90, 160, (2, side, side, 3), dtype=np.uint8)
-    mask = np.zeros((side, side), bool)
-    y, x = rng.integers(0, side - extent, 2)
-    mask[y : y + extent, x : x + extent] = True
-    row = MaskRow(
-        number,
-        "plate",
-        "scratch",
-        number,
-        "",
-        "",
-        "image",
-        "",
-        "",
-        "",
-        0.5,
-        [],
-        0.0,
-        1,
-        int(mask.sum()),
-        encode_mask(mask),
+    backend, count = ControlNetBackend(generator, params), params.generate.batch_size
+    rows = [mask_row(number, 2 * resolution_px, resolution_px // 4) for number in range(count)]
+    real, normals = ({path: noise_sample(path, 2 * resolution_px) for path in paths(rows, of)} for of in COLUMNS)
+    prompts = PromptBook({"plate": {"scratch": PROMPT}}, {})
+    requests = [request(row, real[row.parent_a], normals[row.normal_path]) for row in rows]
+    every = params.generate.model_copy(update={"min_alignment": 0.0})
+    return (
+        lambda: backend.render(requests, {}),
+        lambda: list(make_pairs(backend, rows, real, normals, prompts, every)),
     )
-    parent = RealDefect(real, np.roll(mask, extent, axis=0))
-    return Request(row, normal, mask, PROMPT, parent, parent, seed=number)
+
+
+def paths(rows: list[MaskRow], column: str) -> set[str]:
+    """Return the distinct values of a column."""
+    return {getattr(row, column) for row in rows}
+
+
+def mask_row(number: int, side: int, extent: int) -> MaskRow:
+    """Return a square mask somewhere in an image, on a normal image of its own."""
+    mask = np.zeros((side, side), bool)
+    y, x = np.random.default_rng(number).integers(0, side - extent, 2)
+    mask[y : y + extent, x : x + extent] = True
+    return MaskRow(
+        pair_index=number,
+        product="plate",
+        defect="scratch",
+        seed=number,
+        normal_path=f"good/{number}.png",
+        normal_sha256="",
+        kind="transformed",
+        kind_reason="",
+        parent_a=f"scratch/{number % 10}.png",
+        parent_b=f"scratch/{number % 10}.png",
+        alpha=0.0,
+        warp=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        placement=0.0,
+        attempts=1,
+        mask_area_px=int(mask.sum()),
+        mask=encode_mask(mask),
+    )
+
+
+def noise_sample(path: str, side: int) -> Sample:
+    """Return a sample of noise, with a square defect in its middle."""
+    pixels = np.random.default_rng([*path.encode()]).integers(90, 160, (side, side, 3), dtype=np.uint8)
+    mask = np.zeros((side, side), bool)
+    mask[side * 3 // 8 : side * 5 // 8, side * 3 // 8 : side * 5 // 8] = True
+    area = int(mask.sum())
+    size = (side, side, area, area / mask.size)
+    return Sample("plate", "scratch", "base", path, "", 1, *size, None, encode_image(pixels), encode_mask(mask))
+
+
+def request(row: MaskRow, real: Sample, normal: Sample) -> Request:
+    """Return the request that a row makes."""
+    parent = RealDefect(decode_image(real.image), decode_mask(real.mask or b""))
+    return Request(row, decode_image(normal.image), decode_mask(row.mask), PROMPT, parent, parent, seed=row.seed)
+
+
+def profiled(run: Run) -> str:
+    """Return where `run` spends its time, the costliest operations first."""
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+    with profile(activities=kinds) as profiler:
+        run()
+        synchronise()
+    order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
+    return str(profiler.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=60))
 
 
 def seconds(run: Run) -> float:
@@ -184,7 +223,8 @@ def report(asked: argparse.Namespace, times: dict[str, list[float]], flops: floa
     paired = [enhanced / plain for enhanced, plain in zip(times["SAE"], times["plain"], strict=True)]
     print(f"SAE / plain: {median(paired):.3f} (goal <= 1.02)")
     print(f"plain / diffusers: {middle['plain'] / middle['diffusers']:.3f}")
-    print(f"whole pairs / SAE: {middle['whole pairs'] / middle['SAE']:.3f}")
+    print(f"rendered / SAE: {middle['rendered'] / middle['SAE']:.3f}")
+    print(f"whole pairs / rendered: {middle['whole pairs'] / middle['rendered']:.3f}")
     reached = flops / middle["plain"]
     print(f"plain: {flops / asked.batch / 1e9:.1f} GFLOP an image, {reached / 1e12:.2f} TFLOP/s")
     print(f"of the matrix product's {rate / 1e12:.2f} TFLOP/s: {reached / rate:.0%} (goal on a GPU: >= 50%)")
@@ -205,11 +245,13 @@ def main() -> None:
     scenes = [scene(base, asked.resolution, number) for number in range(asked.batch)]
     plain, enhanced = (with_sampling(params, asked, enhanced=on, blend="end") for on in (False, True))
     whole = with_sampling(params, asked, enhanced=True, blend="each_step")
+    rendered, written = pair_runs(base, control, whole, asked.resolution)
     runs = {
         "diffusers": diffusers_run(base, control, asked, scenes),
         "plain": sampling_run(base, control, plain, scenes),
         "SAE": sampling_run(base, control, enhanced, scenes),
-        "whole pairs": pairs_run(base, control, whole, asked.resolution),
+        "rendered": rendered,
+        "whole pairs": written,
     }
     for run in runs.values():
         run()
@@ -220,6 +262,8 @@ def main() -> None:
     print(f"{asked.size}, {device}, {dtype}: {asked.batch} images of {asked.resolution} px, {asked.steps} steps")
     flops = counted_flops(sampling_run(base, control, plain, scenes))
     report(asked, times, flops, matmul_rate(device, dtype))
+    if asked.profile:
+        print(profiled(written))
 
 
 if __name__ == "__main__":
