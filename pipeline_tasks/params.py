@@ -44,11 +44,7 @@ class Backend(Section):
     name: Literal["inpainting", "controlnet", "paste"]
     pretrained: Annotated[
         str,
-        Field(
-            min_length=1,
-            description="controlnet: the frozen base: 'scratch' (see pretrain), a hub id (owner/name) or a "
-            "folder in diffusers format (Stable Diffusion 1.5 family, safetensors)",
-        ),
+        Field(min_length=1, description="controlnet's base: 'scratch', a hub id (owner/name) or a diffusers folder"),
     ]
     revision: Annotated[str, Field(min_length=1, description="git revision of a hub id")]
     resolution_px: Annotated[int, Field(ge=32, multiple_of=8, description="controlnet: side of the images it sees")]
@@ -155,14 +151,9 @@ class Masks(Section):
     pairs_per_defect: PositiveInt
     kind: Annotated[
         Literal["hybrid", "image", "latent", "perlin"],
-        Field(
-            description="how masks are made: between real ones in image or latent space (hybrid: whichever suits), "
-            "or of noise"
-        ),
+        Field(description="made between real ones in image or latent space (hybrid: whichever suits), or of noise"),
     ]
-    tau: Annotated[
-        Fraction, Field(description="hybrid: least mean area fraction for latent space (DefectSynth: 0.053)")
-    ]
+    tau: Annotated[Fraction, Field(description="hybrid: least mean area for latent space (DefectSynth: 0.053)")]
     min_width_px: Annotated[float, Field(ge=0, description="hybrid: least mean width for latent space")]
     latent_steps: Annotated[PositiveInt, Field(description="latent: steps of DDIM inversion and of sampling (Eq. 4)")]
     perlin: Perlin
@@ -204,7 +195,7 @@ class Sff(Section):
     """Similarity-based Feature Fusion (DefectSynth Eq. 9)."""
 
     enabled: bool
-    rate: Annotated[Fraction, Field(description="share of the masked cells that are fused")]
+    rate: Annotated[Fraction, Field(description="share of the masked cells that are fused (paper: of all cells)")]
     own_weight: Annotated[Fraction, Field(description="w_i; the references share the rest")]
 
 

@@ -64,7 +64,8 @@ def _base_model(file: Path) -> str:
     card = read_json(file)
     quality, revision = card["codec_psnr_db"], f", revision {card['revision'][:12]}" if card["revision"] else ""
     codec = f"; its codec restores unseen images to {quality:.1f} dB PSNR" if quality else ""
-    return f"{card['source']}{revision}{codec}"
+    source = "none, it learns from these samples alone" if card["source"] == "none" else card["source"]
+    return f"{source}{revision}{codec}"
 
 
 def _prompts(file: Path) -> str:
