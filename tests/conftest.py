@@ -153,3 +153,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest test first, so that no worker waits for it in the end."""
+    items.sort(key=lambda item: "test_tiny_refresh" not in item.nodeid)
