@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline_tasks.diffusion.base_model import BaseModel
-from pipeline_tasks.diffusion.views import Floats, mask_box, put_back, see_mask
+from pipeline_tasks.diffusion.views import Floats, mask_box, put_back, see_mask_as_picture
 from pipeline_tasks.images.boxes import Box
 from pipeline_tasks.images.codec import MASK_THRESHOLD, Mask
 
@@ -51,11 +51,10 @@ class LatentMorph:
 
     def _noise(self, mask: Mask) -> Tensor:
         """Return the noise [1, C, h, w] from which sampling draws `mask`."""
-        seen = see_mask(mask, mask_box(mask), self.resolution_px)
-        key = np.packbits(seen).tobytes()
+        seen = see_mask_as_picture(mask, mask_box(mask), self.resolution_px)
+        key = seen[0].tobytes()
         if key not in self._noises:
-            pixels = torch.from_numpy(np.where(seen, np.float32(1), np.float32(-1)))
-            self._noises[key] = self._integrate(self.inversion, self._encode(pixels.expand(1, 3, -1, -1)))
+            self._noises[key] = self._integrate(self.inversion, self._encode(torch.from_numpy(seen)[None]))
         return self._noises[key]
 
     def _integrate(self, schedule: "DDIMScheduler | DDIMInverseScheduler", state: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline_tasks.diffusion.views import Floats, mask_box, see_mask, see_pixels, view_box
+from pipeline_tasks.diffusion.views import Floats, mask_box, see_mask, see_mask_as_picture, see_pixels, view_box
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.boxes import Box, fit
 from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
@@ -102,13 +102,13 @@ def _mirrored(view: View, rng: np.random.Generator) -> View:
 
 
 def mask_view(mask: Mask, resolution_px: int, rng: np.random.Generator) -> Floats:
-    """Return a random view of a mask as an image, [3, S, S] of -1 and 1, for latent masks (DefectSynth III-C).
+    """Return a random view of a mask as an image, [3, S, S] in -1..1, for latent masks (DefectSynth III-C).
 
     It is framed as diffusion.views.mask_box does, or up to twice as wide around it.
     """
     framed = mask_box(mask)
     side = round(framed.width * float(np.exp(rng.uniform(0, np.log(MASK_ZOOM)))))
     y, x = (start - int(rng.integers(side - framed.width + 1)) for start in (framed.y, framed.x))
-    seen = see_mask(mask, Box(y, x, side, side), resolution_px)
-    axes = tuple(axis for axis in (0, 1) if rng.random() < 0.5)
-    return np.repeat(np.flip(seen, axes)[None].astype(np.float32) * 2 - 1, 3, axis=0)
+    seen = see_mask_as_picture(mask, Box(y, x, side, side), resolution_px)
+    axes = tuple(axis for axis in (1, 2) if rng.random() < 0.5)
+    return np.ascontiguousarray(np.flip(seen, axes))

@@ -55,6 +55,15 @@ def see_mask(mask: Mask, box: Box, resolution_px: int) -> Mask:
     return seen
 
 
+def see_mask_as_picture(mask: Mask, box: Box, resolution_px: int) -> Floats:
+    """Return the part of `mask`, bool [H, W], inside `box` as a picture [3, S, S], -1 outside to 1 inside.
+
+    Scaled down, a pixel shows the share that the defect has of it, so that its edge is where it was.
+    """
+    seen = _resized(inside(mask, box).astype(np.float32), (resolution_px, resolution_px))
+    return np.repeat(np.clip(seen, 0, 1)[None] * np.float32(2) - np.float32(1), 3, axis=0)
+
+
 def put_back(seen: Floats, box: Box) -> Floats:
     """Return what `see_pixels` gave, [3, S, S] in -1..1, as RGB 0..255 at native resolution, [h, w, 3] of `box`."""
     return _resized((seen.transpose(1, 2, 0) + 1) * np.float32(127.5), (box.height, box.width))

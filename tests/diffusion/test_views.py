@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline_tasks.diffusion.views import mask_box, put_back, see_mask, see_pixels, view_box
-from pipeline_tasks.images.boxes import Box
+from pipeline_tasks.diffusion.views import mask_box, put_back, see_mask, see_mask_as_picture, see_pixels, view_box
+from pipeline_tasks.images.boxes import Box, inside
 
 
 def line(length, thickness, shape=(400, 900)):
@@ -62,3 +62,17 @@ def test_pixels_come_back_as_they_were_seen():
     assert np.allclose(put_back(seen, box), pixels, atol=1e-3)
     shade = np.full((200, 300, 3), 51, np.uint8)
     assert np.allclose(put_back(see_pixels(shade, Box(0, 0, 200, 300), 64), Box(0, 0, 200, 300)), 51, atol=1e-3)
+
+
+@pytest.mark.parametrize("thickness", [6, 10, 40])
+def test_a_mask_seen_as_a_picture_keeps_its_edges_where_they_are(thickness):
+    mask = line(300, thickness)
+    box = mask_box(mask)
+    picture = see_mask_as_picture(mask, box, 96)
+    assert picture.shape == (3, 96, 96) and picture.min() == -1 and picture.max() <= 1
+    back = put_back(picture, Box(0, 0, box.height, box.width)).mean(axis=2) > 127
+    there = mask[box.y + box.height // 2 - 60 : box.y + box.height // 2 + 60, 20:320]
+    middle = back[box.height // 2 - 60 : box.height // 2 + 60, 20 - box.x : 320 - box.x]
+    assert (middle & there).sum() / (middle | there).sum() > 0.8
+    own = see_mask_as_picture(mask, box, box.height)
+    assert np.array_equal(own[0] > 0, inside(mask, box))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline_tasks.diffusion.base_model import BaseModel, open_pipeline
-from pipeline_tasks.diffusion.views import mask_box, see_mask
+from pipeline_tasks.diffusion.views import mask_box, see_mask_as_picture
 
 SIZE_PX = 32
 
@@ -31,8 +31,7 @@ def trained_mask_model(folder: Path, codec_steps: int = 250, unet_steps: int = 2
     base = open_pipeline(save_tiny_pipeline(folder, seed=1), "trained")
     rng = np.random.default_rng(0)
     drawn = (drawn_mask(rng) for _ in range(512))
-    masks = np.stack([see_mask(mask, mask_box(mask), SIZE_PX) for mask in drawn])
-    images = torch.from_numpy(np.where(masks, np.float32(1), np.float32(-1)))[:, None].expand(-1, 3, -1, -1)
+    images = torch.from_numpy(np.stack([see_mask_as_picture(mask, mask_box(mask), SIZE_PX) for mask in drawn]))
     _train_codec(base, images, codec_steps, rng)
     latents = torch.cat([base.encode(part) for part in images.split(64)])
     base.vae.register_to_config(scaling_factor=float(base.vae.config.scaling_factor / latents.std()))
