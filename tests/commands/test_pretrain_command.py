@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from settings import CPU, TINY_BASE
 
 from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.schema import GOOD, Sample
@@ -12,20 +13,7 @@ from pipeline_tasks.storage import write_json, write_rows
 
 SMALL = {
     "backend": {"name": "controlnet", "resolution_px": 32},
-    "pretrain": {
-        "codec_steps": 2,
-        "codec_batch_size": 2,
-        "codec_channels": [8, 16],
-        "text_width": 16,
-        "text_layers": 1,
-        "views_per_image": 1,
-        "unet_steps": 3,
-        "unet_batch_size": 2,
-        "unet_channels": [8, 16],
-        "checkpoint_every_steps": 1,
-        "device": "cpu",
-        "precision": "float32",
-    },
+    "pretrain": {**TINY_BASE, **CPU, "unet_steps": 3, "checkpoint_every_steps": 1},
 }
 
 

@@ -4,7 +4,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from settings import settings
+from settings import TINY_BASE, settings
 
 from pipeline_tasks.diffusion import codec_training
 from pipeline_tasks.diffusion.codec_training import codec_error, latents_of, reconstruction_psnr, standardise, window_px
@@ -19,15 +19,11 @@ from pipeline_tasks.diffusion.weights import load_base
 PARAMS = settings(
     backend={"name": "controlnet", "resolution_px": 32},
     pretrain={
+        **TINY_BASE,
         "codec_steps": 5,
-        "codec_batch_size": 2,
-        "codec_channels": [8, 16],
-        "text_width": 16,
-        "text_layers": 1,
         "views_per_image": 2,
         "unet_steps": 5,
         "unet_batch_size": 4,
-        "unet_channels": [8, 16],
         "checkpoint_every_steps": 2,
     },
 )

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from settings import settings
+from settings import TINY_BASE, settings
 
 from pipeline_tasks.backends.protocol import MAX_NORMALS, TrainingSamples, some_of_each_product
 from pipeline_tasks.errors import ConfigError, DataError, LeakageError
@@ -9,20 +9,7 @@ from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.stages import pretrain
 
-PARAMS = settings(
-    backend={"name": "controlnet", "resolution_px": 32},
-    pretrain={
-        "codec_steps": 2,
-        "codec_batch_size": 2,
-        "codec_channels": [8, 16],
-        "text_width": 16,
-        "text_layers": 1,
-        "views_per_image": 1,
-        "unet_steps": 2,
-        "unet_batch_size": 2,
-        "unet_channels": [8, 16],
-    },
-)
+PARAMS = settings(backend={"name": "controlnet", "resolution_px": 32}, pretrain=TINY_BASE)
 BOOK = PromptBook({p: {"pit": f"pit {p}", GOOD: f"good {p}"} for p in ("plate", "tile")}, {})
 
 

@@ -9,6 +9,18 @@ from pipeline_tasks.params import Evaluate, Params
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 CPU = {"device": "cpu", "precision": "float32"}
+TINY_BASE = {
+    "codec_steps": 2,
+    "codec_batch_size": 2,
+    "codec_channels": [8, 16],
+    "text_width": 16,
+    "text_layers": 1,
+    "views_per_image": 1,
+    "unet_steps": 2,
+    "unet_batch_size": 2,
+    "unet_channels": [8, 16],
+}
+"""The section `pretrain` for a base model that is trained in a moment."""
 
 
 def settings(**sections: dict[str, Any]) -> Params:
