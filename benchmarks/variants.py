@@ -1,4 +1,4 @@
-"""The same pairs by variants of a generator, side by side on one page: what a person sees of SAE, SFF and the masks.
+"""The same pairs by variants of a generator, side by side on one page: what a person sees of SAE, SFF, w_d, the masks.
 
 Run in a workspace whose `masks` and `train` stages are done, on the parameters of its params.yaml:
 
@@ -26,24 +26,34 @@ from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
 from pipeline_tasks.storage import read_rows
 
 DATA = Path("data")
-CONTROLNET: dict[str, dict[str, Any]] = {
-    "as configured": {},
-    "no SAE": {"sae": {"enabled": False}},
-    "no SFF": {"sff": {"enabled": False}},
-    "neither": {"sae": {"enabled": False}, "sff": {"enabled": False}},
-    "fused at the end (paper)": {"blend": "end"},
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "controlnet": {
+        "as configured": {},
+        "no SAE": {"sae": {"enabled": False}},
+        "no SFF": {"sff": {"enabled": False}},
+        "neither": {"sae": {"enabled": False}, "sff": {"enabled": False}},
+        "fused at the end (paper)": {"blend": "end"},
+    },
+    "dit": {
+        "as configured": {},
+        "w_d = 1 (ablation)": {"defect_scale_min": 1.0, "defect_scale_max": 1.0},
+        "w_d = 2": {"defect_scale_min": 2.0, "defect_scale_max": 2.0},
+        "w_p = 2": {"product_scale": 2.0},
+        "fused at the end": {"blend": "end"},
+    },
 }
+"""Of each backend that has any: changes of its own section of `generate`."""
 
 
 def variants(params: Params) -> Iterator[tuple[str, Params]]:
     """Yield the name and the parameters of each row; nothing is rejected or made again."""
     values = params.model_dump(by_alias=True)
     values["generate"] |= {"min_alignment": 0.0, "attempts": 1}
-    own = values["generate"]["controlnet"]
-    changes = CONTROLNET if params.backend.name == "controlnet" else {"as configured": {}}
-    for name, change in changes.items():
-        merged = own | {key: own[key] | new if isinstance(new, dict) else new for key, new in change.items()}
-        yield name, Params.model_validate(values | {"generate": values["generate"] | {"controlnet": merged}})
+    backend, generate = params.backend.name, values["generate"]
+    for name, change in VARIANTS.get(backend, {"as configured": {}}).items():
+        own = {key: generate[backend][key] | new if isinstance(new, dict) else new for key, new in change.items()}
+        section = {backend: generate[backend] | own} if own else {}
+        yield name, Params.model_validate(values | {"generate": generate | section})
     if params.backend.name != "paste":
         yield "paste", Params.model_validate(values | {"backend": values["backend"] | {"name": "paste"}})
 
@@ -64,17 +74,17 @@ def picture_row(title: str, cells: Sequence[str]) -> str:
 
 def pair_rows(product: str, defect: str, count: int) -> Iterator[str]:
     """Yield the page's rows: real samples, masks, then every variant."""
-    params, generator = load_params(), load_catalog().generator_of(product)
+    params, item = load_params(), load_catalog().defects[f"{product}-{defect}"]
     rows = chosen(DATA / "masks" / product / f"{defect}.parquet", count, params.generate.block_pairs)
     samples, normals = (
-        {s.source_path: s for s in read_rows(DATA / "base" / product / f"{name}.parquet", Sample)}
-        for name in (defect, GOOD)
+        {s.source_path: s for s in read_rows(DATA / "base" / of / f"{name}.parquet", Sample)}
+        for of, name in ((item.source, defect), (product, GOOD))
     )
-    prompts = read_prompts(DATA / "prompts" / f"{product}.json")
+    prompts = read_prompts(Path(item.prompts)).borrow(product, defect, item.source)
     real = [(decode_image(s.image), decode_mask(s.mask or b"")) for s in list(samples.values())[:count]]
     yield picture_row("real", [zoomed(image, window_around(mask)) for image, mask in real])
     for name, changed in variants(params):
-        backend = load_backend(changed, DATA / "models" / generator, DATA / "pretrained" / generator)
+        backend = load_backend(changed, *(DATA / folder / item.generator for folder in ("models", "pretrained")))
         made = [
             p for p in make_pairs(backend, rows, samples, normals, prompts, changed.generate) if isinstance(p, Pair)
         ]

@@ -56,10 +56,12 @@ class Generator(_Entry):
 
 
 class Defect(_Entry):
-    """One defect of one product."""
+    """One defect of one product, made as it is seen on `source`: that product, or another one (zero-shot)."""
 
     product: Name
+    source: Name
     generator: Name
+    prompts: Annotated[FolderPath, Field(description="as the generator's: of the product and of the source")]
     defect: Annotated[str, AfterValidator(_check_defect)]
 
 
@@ -75,14 +77,15 @@ class Catalog(_Entry):
         for key, item in self.defects.items():
             if key != f"{item.product}-{item.defect}":
                 raise ValueError(f"defects: key '{key}' should read '{item.product}-{item.defect}'")
-            if item.product not in self.products:
-                raise ValueError(f"defects: '{key}' names product '{item.product}', which is not among the products")
+            for role, name in (("product", item.product), ("source", item.source)):
+                if name not in self.products:
+                    raise ValueError(f"defects: '{key}' names {role} '{name}', which is not among the products")
             if item.generator not in self.generators:
                 raise ValueError(f"defects: '{key}' names generator '{item.generator}', which is not among them")
         return self
 
     def defects_of(self, product: str) -> list[str]:
-        """Return the names of a product's defects, in the catalog's order."""
+        """Return the names of a product's defects, zero-shot ones too, in the catalog's order."""
         return [d.defect for d in self.defects.values() if d.product == product]
 
     def generator_of(self, product: str) -> str:

@@ -3,23 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.generator_params import (
+    GenerateControlNet,
+    GenerateDit,
+    GenerateInpainting,
+    TrainControlNet,
+    TrainDit,
+    TrainInpainting,
+)
+from pipeline_tasks.section import DefectWords, Device, Fraction, NonNegativeInt, Precision, Section, Threads, UNetWidth
 from pipeline_tasks.yaml_files import describe, read_yaml
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-UNetWidth = Annotated[int, Field(gt=0, multiple_of=8)]
-Threads = Annotated[PositiveInt, Field(description="CPU threads")]
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bfloat16"]
-
-
-class Section(BaseModel):
-    """A section of params.yaml: immutable; unknown keys, values of another type, NaN and infinity are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Run(Section):
@@ -41,25 +37,42 @@ class Ingest(Section):
 class Backend(Section):
     """Which generator makes the pairs, and what it starts from."""
 
-    name: Literal["inpainting", "controlnet", "paste"]
+    name: Literal["inpainting", "controlnet", "dit", "paste"]
     pretrained: Annotated[
         str,
-        Field(min_length=1, description="controlnet's base: 'scratch', a hub id (owner/name) or a diffusers folder"),
+        Field(min_length=1, description="controlnet, dit: 'scratch', a hub id (owner/name) or a diffusers folder"),
     ]
     revision: Annotated[str, Field(min_length=1, description="git revision of a hub id")]
-    resolution_px: Annotated[int, Field(ge=32, multiple_of=8, description="controlnet: side of the images it sees")]
+    transformer: Annotated[
+        str, Field(min_length=1, description="DiT that dit starts from: 'none', a hub id or a diffusers folder")
+    ]
+    transformer_revision: Annotated[str, Field(min_length=1, description="git revision of the DiT's hub id")]
+    resolution_px: Annotated[int, Field(ge=32, multiple_of=8, description="controlnet, dit: side of what they see")]
     view: Annotated[
         Literal["window", "image"],
-        Field(description="controlnet sees a square around the defect, or (paper) the whole image, scaled"),
+        Field(description="controlnet and dit see a square around the defect, or (paper) the whole image, scaled"),
     ]
+
+    @model_validator(mode="after")
+    def _codec_of_the_transformer(self) -> "Backend":
+        if self.pretrained == "scratch" and self.transformer != "none":
+            raise ValueError(
+                "transformer: a pretrained DiT knows the latents of Stable Diffusion's codec; set pretrained to a "
+                "pipeline with that, or transformer to none"
+            )
+        return self
 
 
 class Prompts(Section):
     """Text prompts (CAGen section 4; AnomalyAlign; METHODS section 1)."""
 
-    kind: Literal["template", "semantic"]
+    kind: Literal["template", "semantic", "disentangled"]
     template: Annotated[str, Field(pattern=r"\{defect\}", description="may use {defect} and {product}")]
     clip: Annotated[str, Field(min_length=1, description="semantic: CLIP model, a hub id or a folder (safetensors)")]
+    names: Annotated[
+        dict[str, dict[str, DefectWords]],
+        Field(description="disentangled: product -> defect -> unified name, beside those that ship"),
+    ]
     max_phrases: Annotated[PositiveInt, Field(description="semantic: most phrases joined to the template")]
     min_gain: Annotated[float, Field(ge=0, description="semantic: least rise of the cosine similarity by a phrase")]
 
@@ -85,29 +98,6 @@ class Pretrain(Section):
     precision: Precision
 
 
-class TrainInpainting(Section):
-    """What only the inpainting generator's training knows (METHODS section 3a)."""
-
-    window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
-    channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
-    dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
-
-
-class TrainControlNet(Section):
-    """What only the ControlNet's training knows (METHODS section 3; CAGen Eq. 1, AnomalyAlign)."""
-
-    views_per_image: Annotated[PositiveInt, Field(description="random views of each image, encoded once and cached")]
-    accumulate: Annotated[PositiveInt, Field(description="parts that a batch is computed in; divides batch_size")]
-    gradient_checkpointing: Annotated[bool, Field(description="less memory for more time")]
-    schedule: Annotated[Literal["constant", "cosine"], Field(description="of the learning rate; paper: constant")]
-    noise_schedule: Annotated[Literal["checkpoint", "cosine"], Field(description="paper (DefectSynth): cosine")]
-    prompt_dropout: Annotated[Fraction, Field(description="share of empty prompts, for classifier-free guidance")]
-    alignment_weight: Annotated[float, Field(ge=0, description="lambda of the alignment loss (AnomalyAlign); 0 = off")]
-    min_snr_gamma: Annotated[float, Field(ge=0, description="min-SNR weighting (Hang et al. 2023); 0 = off")]
-    lora_rank: Annotated[NonNegativeInt, Field(description="rank of LoRA adapters on the base's attention; 0 = none")]
-    processes: Annotated[PositiveInt, Field(description="processes (GPUs) that share a batch, started by accelerate")]
-
-
 class Train(Section):
     """The generator's training (METHODS section 3)."""
 
@@ -122,12 +112,14 @@ class Train(Section):
     precision: Precision
     inpainting: TrainInpainting
     controlnet: TrainControlNet
+    dit: TrainDit
 
     @model_validator(mode="after")
     def _whole_parts(self) -> "Train":
-        parts = self.controlnet.accumulate * self.controlnet.processes
-        if self.batch_size % parts:
-            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of accumulate x processes ({parts})")
+        for own in (self.controlnet, self.dit):
+            if self.batch_size % (parts := own.accumulate * own.processes):
+                size = self.batch_size
+                raise ValueError(f"batch_size ({size}) must be a multiple of accumulate x processes ({parts})")
         return self
 
 
@@ -175,45 +167,6 @@ class Masks(Section):
         return self
 
 
-class GenerateInpainting(Section):
-    """What only the inpainting generator's sampling knows (METHODS section 3a)."""
-
-    steps: Annotated[PositiveInt, Field(description="Euler steps of the flow")]
-
-
-class Sae(Section):
-    """Selective Attention Enhancement (DefectSynth Eq. 5-8, Algorithm 1)."""
-
-    enabled: bool
-    compare: Annotated[Literal["x0", "zt"], Field(description="the reference with the predicted x0, or (paper) z_t")]
-    softmax: Annotated[Literal["masked", "all"], Field(description="over the masked cells, or (paper) all of them")]
-    cap: Annotated[float, Field(ge=0, description="largest weight; 0 = none (paper: Eq. 7 reaches |M| + 1)")]
-    rotations: Annotated[PositiveInt, Field(description="angles tried for the alignment, evenly over a full turn")]
-
-
-class Sff(Section):
-    """Similarity-based Feature Fusion (DefectSynth Eq. 9)."""
-
-    enabled: bool
-    rate: Annotated[Fraction, Field(description="share of the masked cells that are fused (paper: of all cells)")]
-    own_weight: Annotated[Fraction, Field(description="w_i; the references share the rest")]
-
-
-class GenerateControlNet(Section):
-    """What only the ControlNet's sampling knows (METHODS section 4)."""
-
-    steps: Annotated[PositiveInt, Field(description="DDIM steps (DefectSynth IV; paper's timing: 50)")]
-    eta: Annotated[Fraction, Field(description="0 = deterministic DDIM (paper), 1 = DDPM")]
-    guidance_scale: Annotated[float, Field(ge=1, description="classifier-free guidance; 1 = none")]
-    control_scale: Annotated[float, Field(ge=0, description="strength of the ControlNet's residuals; paper: 1")]
-    blend: Annotated[
-        Literal["each_step", "end"], Field(description="fusion with the normal's latents (CAGen Eq. 2-5; paper: end)")
-    ]
-    sae: Sae
-    sff: Sff
-    compile: Annotated[bool, Field(description="torch.compile the networks; batches have a fixed shape")]
-
-
 class Generate(Section):
     """Pairs from masks and normal images (METHODS section 4)."""
 
@@ -230,6 +183,7 @@ class Generate(Section):
     precision: Precision
     inpainting: GenerateInpainting
     controlnet: GenerateControlNet
+    dit: GenerateDit
 
     @model_validator(mode="after")
     def _feather_inside_dilation(self) -> "Generate":
@@ -274,11 +228,20 @@ class Register(Section):
     sample_pairs: Annotated[PositiveInt, Field(description="pairs per defect shown in the report")]
 
 
+class ZeroShot(Section):
+    """A defect to make on a product that has shown no such defect, learned on another one (DefectDiffu Eq. 12)."""
+
+    source: Annotated[str, Field(description="product whose real defects it is learned from")]
+    defect: str
+    product: Annotated[str, Field(description="product that it is made on")]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
     run: Run
     backend: Backend
+    zero_shot: Annotated[list[ZeroShot], Field(description="dit: read by `defectline catalog --shared`")]
     ingest: Ingest
     prompts: Prompts
     pretrain: Pretrain
@@ -288,6 +251,12 @@ class Params(Section):
     validate_: Annotated[Validate, Field(alias="validate")]
     evaluate: Evaluate
     register_: Annotated[Register, Field(alias="register")]
+
+    @model_validator(mode="after")
+    def _disentangled(self) -> "Params":
+        if self.backend.name == "dit" and self.prompts.kind != "disentangled":
+            raise ValueError(f"backend.name: dit needs prompts.kind: disentangled, not {self.prompts.kind}")
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

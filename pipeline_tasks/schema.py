@@ -14,10 +14,14 @@ import pyarrow as pa
 GOOD = "good"
 """The defect name of normal images (DefectDiffu section 3.2, MVTec-AD)."""
 
+ATTENTION = "attention"
+"""The kind of a mask that the generator made itself, of its attention to the defect's name (DefectDiffu Eq. 5-6)."""
+
 MASK_KIND = (
     "how the mask was made: 'transformed' (one real mask, warped), 'image' or 'latent' (between two real masks, in "
     "image or latent space: DefectSynth section III-C) or 'perlin' (noise on the object: CAGen section 4)"
 )
+SOURCE = "product whose real defects the mask is made from; another than `product` in zero-shot (DefectDiffu Eq. 12)"
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary()}
 
@@ -58,6 +62,7 @@ class MaskRow:
     pair_index: Annotated[int, "index of the pair within its product and defect, from 0"]
     product: Annotated[str, "product name"]
     defect: Annotated[str, "defect name"]
+    source: Annotated[str, SOURCE]
     seed: Annotated[int, "63-bit seed of the pair, derived from run seed, product, defect and index"]
     normal_path: Annotated[str, "source_path of the normal image that hosts the defect"]
     normal_sha256: Annotated[str, "sha256 of that normal image"]
@@ -81,19 +86,22 @@ class Pair:
     pair_index: Annotated[int, "index within product and defect, from 0"]
     product: Annotated[str, "product name"]
     defect: Annotated[str, "defect name"]
+    source: Annotated[str, "product whose real defects the generator learned it from; see MaskRow.source"]
     seed: Annotated[int, "63-bit seed the image was made from; the mask's, or derived from it on a later attempt"]
     attempts: Annotated[int, "times the image was made until it was honest enough, from 1"]
     backend: Annotated[str, "generator that made the image"]
     backend_digest: Annotated[str, "SHA-256 of the generator's weights and the settings that change pixels, hex"]
     prompt: Annotated[str, "text prompt given to the generator"]
-    normal_path: Annotated[str, "source_path of the normal image"]
-    normal_sha256: Annotated[str, "sha256 of the normal image"]
+    normal_path: Annotated[str | None, "source_path of the normal image; null where the generator made that too"]
+    normal_sha256: Annotated[str, "sha256 of the normal image; of its raw RGB pixels where it is generated"]
     normal_derived: Annotated[bool, "true if the normal image is a defect-free counterpart made from a defect image"]
-    mask_kind: Annotated[str, MASK_KIND]
-    parent_a: Annotated[str, "source_path of the mask's first parent"]
-    parent_b: Annotated[str, "source_path of the mask's second parent"]
-    alpha: Annotated[float, "interpolation weight between the parents, 0..1"]
-    warp: Annotated[list[float], "2x3 affine, row-major, from parent_a's pixels to the normal image's, in px"]
+    mask_kind: Annotated[str, f"{MASK_KIND}; '{ATTENTION}' where the generator made it (DefectDiffu Eq. 5-6)"]
+    parent_a: Annotated[str | None, "source_path, in the source, of the mask's first parent; null for 'attention'"]
+    parent_b: Annotated[str | None, "source_path, in the source, of the mask's second parent; null for 'attention'"]
+    alpha: Annotated[float | None, "interpolation weight between the parents, 0..1; null for 'attention'"]
+    warp: Annotated[
+        list[float], "2x3 affine, row-major, from parent_a's pixels to the normal image's, in px; empty for 'attention'"
+    ]
     width: Annotated[int, "image width in px"]
     height: Annotated[int, "image height in px"]
     mask_area_px: Annotated[int, "defect pixels"]
@@ -103,9 +111,34 @@ class Pair:
     spill: Annotated[float, "share of the visible change before the composite that lies outside the dilated mask, 0..1"]
     change_inside: Annotated[float, "mean absolute change against the normal image inside the mask, grey levels 0..255"]
     change_outside_max: Annotated[int, "largest absolute change outside the dilated mask, grey levels; 0 = untouched"]
+    product_scale: Annotated[float | None, "guidance towards the product, w_p (DefectDiffu Eq. 4); null for others"]
+    defect_scale: Annotated[float | None, "guidance towards the defect, w_d (DefectDiffu Eq. 4); null for others"]
+    agreement: Annotated[float | None, "IoU of the attention mask and the changed pixels, 0..1; null where not taken"]
     image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]
+    normal: Annotated[bytes | None, "PNG, RGB uint8, height x width x 3: the generated normal image; null if real"]
+
+
+@dataclass(frozen=True, slots=True)
+class StrengthTrial:
+    """One mask row made at one strength of the defect; a trial's rows share all but the strength (DefectDiffu 3.3)."""
+
+    product: Annotated[str, "product name"]
+    defect: Annotated[str, "defect name"]
+    source: Annotated[str, SOURCE]
+    pair_index: Annotated[int, "index of the mask row within product and defect, from 0"]
+    seed: Annotated[int, "63-bit seed of the mask row; the same at every strength"]
+    product_scale: Annotated[float, "guidance towards the product, w_p (DefectDiffu Eq. 4)"]
+    defect_scale: Annotated[float, "guidance towards the defect, w_d (DefectDiffu Eq. 4); 0 = the normal image"]
+    changed_px: Annotated[int, "pixels of the part seen that differ visibly from the same at strength 0"]
+    changed_fraction: Annotated[float, "changed_px / pixels of the part seen, 0..1"]
+    mask_area_px: Annotated[int, "pixels of the mask"]
+    agreement: Annotated[float, "IoU of the attention mask and the changed pixels, 0..1"]
+    image: Annotated[bytes, "PNG, RGB uint8: the part of the image that the generator saw"]
+    normal: Annotated[bytes, "PNG, RGB uint8: the same at strength 0"]
+    attention: Annotated[bytes, "PNG, grey uint8: mean attention mask, 0..255 (DefectDiffu 3.4)"]
+    mask: Annotated[bytes, "PNG, uint8 {0, 255}: what both the attention mask, thresholded, and the change mark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +152,9 @@ class Rejected:
     alignment: Annotated[float, "the best attempt's agreement of change and mask, 0..1"]
 
 
-PIXEL_COLUMNS = frozenset({"image", "mask"})
+STRENGTH = "strength"
+"""Folder beside a defect's shards of pairs that holds the table of its trials, where its generator knows strengths."""
+PIXEL_COLUMNS = frozenset({"image", "mask", "normal", "attention"})
 """Columns that hold encoded pixels: left out wherever only the manifest is read."""
 
 

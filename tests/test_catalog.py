@@ -15,9 +15,9 @@ generators:
   plate: {base: data/base/plate, prompts: data/prompts/plate}
   shared: {base: data/base, prompts: data/prompts}
 defects:
-  plate-pit: {product: plate, defect: pit, generator: plate}
-  tile-crack: {product: tile, defect: crack, generator: shared}
-  plate-scratch: {product: plate, defect: scratch, generator: plate}
+  plate-pit: {product: plate, source: plate, generator: plate, prompts: data/prompts/plate.json, defect: pit}
+  tile-crack: {product: tile, source: plate, generator: shared, prompts: data/prompts, defect: crack}
+  plate-scratch: {product: plate, source: plate, generator: plate, prompts: data/prompts/plate.json, defect: scratch}
 """
 
 
@@ -51,7 +51,9 @@ def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path):
         {
             "products": {"12e5": {"path": "p", "layout": "mvtec"}},
             "generators": {"1_0": {"base": "b", "prompts": "p"}},
-            "defects": {"12e5-007": {"product": "12e5", "defect": "007", "generator": "1_0"}},
+            "defects": {
+                "12e5-007": {"product": "12e5", "source": "12e5", "generator": "1_0", "prompts": "p", "defect": "007"}
+            },
         }
     )
     path.write_text(catalog.to_yaml())
@@ -80,6 +82,7 @@ def test_a_product_name_that_leads_elsewhere_is_refused(tmp_path):
         (", prompts: data/prompts}", "}", "generators.shared.prompts: missing, add it"),
         ("base: data/base,", "base: $(reboot),", "generators.shared.base: '$(reboot)' holds a character that a shell"),
         (", generator: shared", "", "defects.tile-crack.generator: missing, add it"),
+        ("tile, source: plate", "tile, source: bolt", "names source 'bolt', which is not among the products"),
         ("defect: pit", "defect: good", "defects.plate-pit.defect: 'good' means normal images"),
         (", layout: mvtec", "", "products.plate.layout: missing, add it"),
         ("layout: mvtec", "layout: mvtec, color: red", "products.plate.color: unknown key"),

@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
 
-from pipeline_tasks.schema import PIXEL_COLUMNS, MaskRow, Pair, Rejected, Sample, SetAside, arrow_schema
+from pipeline_tasks.schema import PIXEL_COLUMNS, MaskRow, Pair, Rejected, Sample, SetAside, StrengthTrial, arrow_schema
 
-TABLES = [Sample, SetAside, MaskRow, Pair, Rejected]
+TABLES = [Sample, SetAside, MaskRow, Pair, StrengthTrial, Rejected]
 
 
 @pytest.mark.parametrize("row", TABLES)
@@ -22,6 +22,12 @@ def test_columns_follow_the_annotations():
     assert schema.field("image").type == schema.field("mask").type == pa.binary()
     assert arrow_schema(MaskRow).field("warp").type == pa.list_(pa.float64())
     assert arrow_schema(Pair).field("normal_derived").type == pa.bool_()
+
+
+def test_a_pair_that_is_generated_whole_has_no_normal_image_and_no_parents_of_its_own():
+    nullable = {field.name for field in arrow_schema(Pair) if field.nullable}
+    scales = {"product_scale", "defect_scale", "agreement"}
+    assert nullable == {"normal_path", "parent_a", "parent_b", "alpha", "normal"} | scales
 
 
 def test_a_rejected_pair_is_named_as_its_pair_would_be():

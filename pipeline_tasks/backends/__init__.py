@@ -1,4 +1,4 @@
-"""Generators behind two protocols, one to train and one to make pairs: inpainting, ControlNet, paste."""
+"""Generators behind two protocols, one to train and one to make pairs: inpainting, ControlNet, DiT, paste."""
 
 from pathlib import Path
 
@@ -14,6 +14,12 @@ def load_trainer(params: Params, pretrained: Path) -> Trainer:
             from pipeline_tasks.diffusion.weights import load_base
 
             return ControlNetTrainer(params, load_base(pretrained))
+        case "dit":
+            from pipeline_tasks.backends.dit_trainer import DitTrainer
+            from pipeline_tasks.diffusion.initial_transformer import load_transformer
+            from pipeline_tasks.diffusion.weights import load_base
+
+            return DitTrainer(params, load_base(pretrained), load_transformer(pretrained))
         case "inpainting":
             from pipeline_tasks.backends.inpainting_trainer import InpaintingTrainer
 
@@ -26,7 +32,13 @@ def load_trainer(params: Params, pretrained: Path) -> Trainer:
 
 def count_processes(params: Params) -> int:
     """Return how many processes train the generator together."""
-    return params.train.controlnet.processes if params.backend.name == "controlnet" else 1
+    match params.backend.name:
+        case "controlnet":
+            return params.train.controlnet.processes
+        case "dit":
+            return params.train.dit.processes
+        case _:
+            return 1
 
 
 def load_backend(params: Params, model: Path, pretrained: Path) -> Backend:
@@ -36,6 +48,10 @@ def load_backend(params: Params, model: Path, pretrained: Path) -> Backend:
             from pipeline_tasks.backends.controlnet import ControlNetBackend
 
             return ControlNetBackend.load(model, pretrained, params)
+        case "dit":
+            from pipeline_tasks.backends.dit import DitBackend
+
+            return DitBackend.load(model, pretrained, params)
         case "inpainting":
             from pipeline_tasks.backends.inpainting import InpaintingBackend
 

@@ -1,31 +1,30 @@
 """The `controlnet` backend: a frozen latent diffusion model steered by the mask (METHODS section 4)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.backends.control_views import ControlView, control_view, latent_cells
+from pipeline_tasks.backends.control_views import reference_of
+from pipeline_tasks.backends.host_views import HostView, at_native_size, batches, host_view, latent_cells
 from pipeline_tasks.backends.protocol import Floats, Rendered, Request, settings_digest
 from pipeline_tasks.controlnet.alignment import align, moved
 from pipeline_tasks.controlnet.fusion import fuse_features, masked_features, with_features
 from pipeline_tasks.controlnet.generator import Generator
 from pipeline_tasks.controlnet.guidance import GuidedDenoiser
 from pipeline_tasks.controlnet.network import known_latents
-from pipeline_tasks.controlnet.sampling import Scene, batch_of, draw_noise, draw_step_noise, fuse_end, sample
+from pipeline_tasks.controlnet.sampling import Scene, batch_of, fuse_end, sample
+from pipeline_tasks.diffusion.blending import draw_noise, draw_step_noise
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
-from pipeline_tasks.diffusion.views import put_back
 from pipeline_tasks.diffusion.weights import load_base
 from pipeline_tasks.images.boxes import Box
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.params import Params
 from pipeline_tasks.seeds import derive_seed
 
-T = TypeVar("T")
 KEPT = 512
 """How many real defects' latents and prompts' embeddings are kept."""
 
@@ -61,9 +60,9 @@ class ControlNetBackend:
     def render(self, requests: Sequence[Request], first: Mapping[int, Rendered]) -> list[Rendered]:
         """See protocol.Backend. `Rendered.latents` holds the features [M, C] of the mask's cells, before any fusion."""
         model, params = self._generator, self._params
-        views = [control_view(r, model.resolution_px, model.view, params.dilation_px) for r in requests]
+        views = [host_view(r, model.resolution_px, model.view, params.dilation_px) for r in requests]
         scenes = self._scenes(requests, views)
-        sampled = [latents for batch in _batches(scenes, params.batch_size) for latents in self._sampled(batch)]
+        sampled = [latents for batch in batches(scenes, params.batch_size) for latents in self._sampled(batch)]
         own = [masked_features(latents, scene.mask) for latents, scene in zip(sampled, scenes, strict=True)]
         block = {index: rendered.latents for index, rendered in first.items()} or {
             request.row.pair_index: features for request, features in zip(requests, own, strict=True)
@@ -73,8 +72,8 @@ class ControlNetBackend:
         return [
             Rendered(
                 view.box,
-                _at_native_size(view, with_defect),
-                _at_native_size(view, without),
+                at_native_size(view.box, view.grey, with_defect),
+                at_native_size(view.box, view.grey, without),
                 features,
                 self._fused_with(request, block),
             )
@@ -83,12 +82,12 @@ class ControlNetBackend:
             )
         ]
 
-    def _scenes(self, requests: Sequence[Request], views: Sequence[ControlView]) -> list[Scene]:
+    def _scenes(self, requests: Sequence[Request], views: Sequence[HostView]) -> list[Scene]:
         normals = self._encoded([view.pixels for view in views])
         known = self._known(views) if self._base.inpaints else [None] * len(views)
         return [self._scene(*one) for one in zip(requests, views, normals, known, strict=True)]
 
-    def _scene(self, request: Request, view: ControlView, normal: Tensor, known: Tensor | None) -> Scene:
+    def _scene(self, request: Request, view: HostView, normal: Tensor, known: Tensor | None) -> Scene:
         mask, hole = (latent_cells(m, self._base.factor) for m in (view.mask, view.hole))
         return Scene(
             normal=normal,
@@ -102,14 +101,15 @@ class ControlNetBackend:
             step_noise=draw_step_noise(request.seed, normal.shape, self._sampling),
         ).to(self._device)
 
-    def _reference(self, request: Request, view: ControlView, mask: Mask) -> Tensor:
+    def _reference(self, request: Request, view: HostView, mask: Mask) -> Tensor:
         """Return the real defect's latents laid over `mask`, bool [h, w] (Eq. 5-6)."""
-        motion = align(latent_cells(view.reference_mask, self._base.factor), mask, self._sampling.sae.rotations)
-        seen = (request.row.parent_a, view.reference_box)
+        reference = reference_of(request, view.box, self._generator.resolution_px, self._generator.view)
+        motion = align(latent_cells(reference.mask, self._base.factor), mask, self._sampling.sae.rotations)
+        seen = (request.row.parent_a, reference.box)
         if len(self._references) >= KEPT:
             self._references.clear()
         if seen not in self._references:
-            self._references[seen] = self._encoded([view.reference])[0].cpu()
+            self._references[seen] = self._encoded([reference.pixels])[0].cpu()
         return moved(self._references[seen], motion)
 
     def _sampled(self, scenes: Sequence[Scene]) -> Tensor:
@@ -134,12 +134,12 @@ class ControlNetBackend:
         return others if self._sampling.sff.enabled else ()
 
     def _encoded(self, pixels: Sequence[Floats]) -> list[Tensor]:
-        batches = (torch.from_numpy(np.stack(batch)) for batch in _batches(pixels, self._params.batch_size))
-        return [latents for batch in batches for latents in self._base.encode(batch).float()]
+        stacked = (torch.from_numpy(np.stack(batch)) for batch in batches(pixels, self._params.batch_size))
+        return [latents for batch in stacked for latents in self._base.encode(batch).float()]
 
-    def _known(self, views: Sequence[ControlView]) -> list[Tensor]:
+    def _known(self, views: Sequence[HostView]) -> list[Tensor]:
         known = []
-        for batch in _batches(views, self._params.batch_size):
+        for batch in batches(views, self._params.batch_size):
             pixels = torch.from_numpy(np.stack([view.pixels for view in batch])).to(self._device)
             holes = torch.from_numpy(np.stack([view.mask for view in batch]))[:, None].float().to(self._device)
             known += [*known_latents(self._base, pixels, holes).float()]
@@ -149,15 +149,5 @@ class ControlNetBackend:
         return self._base.embed([prompt])[0]
 
     def _decoded(self, latents: Sequence[Tensor]) -> list[Floats]:
-        batches = (torch.stack([*batch]) for batch in _batches(latents, self._params.batch_size))
-        return [pixels for batch in batches for pixels in self._base.decode(batch).float().cpu().numpy()]
-
-
-def _at_native_size(view: ControlView, pixels: Floats) -> Floats:
-    """Return decoded pixels [3, S, S] in -1..1 as RGB 0..255 [h, w, 3] of the view's box; grey stays grey."""
-    native = put_back(pixels, view.box)
-    return native.mean(axis=2, keepdims=True).repeat(3, axis=2) if view.grey else native
-
-
-def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+        stacked = (torch.stack([*batch]) for batch in batches(latents, self._params.batch_size))
+        return [pixels for batch in stacked for pixels in self._base.decode(batch).float().cpu().numpy()]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from pipeline_tasks.images.boxes import Box
 from pipeline_tasks.images.codec import Mask, Pixels
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import PromptBook
-from pipeline_tasks.schema import MaskRow, Sample
+from pipeline_tasks.schema import MaskRow, Sample, StrengthTrial
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,8 @@ class RealDefect:
 class Request:
     """One pair to make: its mask row, the normal image [H, W, 3], the mask [H, W], the prompt, the mask's parents.
 
-    `seed` is the row's on the first attempt, and derived from it on later ones.
+    `seed` is the row's on the first attempt, and derived from it on later ones. names: of the product in words and of
+    the defect, unified, where prompts are disentangled.
     """
 
     row: MaskRow
@@ -49,6 +50,7 @@ class Request:
     parent_a: RealDefect
     parent_b: RealDefect
     seed: int
+    names: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Rendered:
     pixels: float RGB 0..255 [h, w, 3] of `box`, with the defect. unchanged: the same without one, as the backend would
     give the normal image back (a codec loses a little). latents: what later renderings of the block may fuse with.
     fused_with: pair indices of the block's pairs whose latents went into this one.
+
+    mask: bool [h, w], where the backend makes image and mask itself; then `pixels` are a whole image and `unchanged` is
+    its own normal image. product_scale, defect_scale: w_p and w_d of DefectDiffu Eq. 4. agreement: IoU of the attention
+    mask and what changed.
     """
 
     box: Box
@@ -65,6 +71,10 @@ class Rendered:
     unchanged: Floats
     latents: "Tensor | None" = None
     fused_with: tuple[int, ...] = ()
+    mask: Mask | None = None
+    product_scale: float | None = None
+    defect_scale: float | None = None
+    agreement: float | None = None
 
 
 class Backend(Protocol):
@@ -84,6 +94,14 @@ class Backend(Protocol):
         The result for a request may depend on the others of its block, never on other blocks. On later attempts `first`
         holds the block's first ones by pair index, and `requests` those that are made again; else it is empty.
         """
+
+
+@runtime_checkable
+class Graded(Backend, Protocol):
+    """A backend whose defects have a strength (DefectDiffu section 3.3)."""
+
+    def trials(self, requests: Sequence[Request]) -> list[StrengthTrial]:
+        """Return every request made at rising strengths of its defect, for the report."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,21 @@ def catalog(
     output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
 ) -> None:
     """Find the products and defects below a folder and write catalog.yaml; outputs of what is gone are removed."""
+    from pipeline_tasks.errors import ConfigError
     from pipeline_tasks.layouts.discovery import discover
     from pipeline_tasks.lineage.prune import prune
+    from pipeline_tasks.params import load_params
+    from pipeline_tasks.stages.prompts import check_zero_shot
     from pipeline_tasks.storage import atomic_file
 
-    found, notes = discover(data, shared)
+    params = load_params()
+    if params.zero_shot and params.backend.name != "dit":
+        raise ConfigError(
+            f"params.yaml: zero_shot needs backend.name: dit, found {params.backend.name}; "
+            "change it, or empty zero_shot"
+        )
+    found, notes = discover(data, shared, params.zero_shot)
+    check_zero_shot(params.prompts, found)
     text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
     if not output.exists() or output.read_text() != text:
         with atomic_file(output) as partial:

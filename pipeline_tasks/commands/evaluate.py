@@ -35,14 +35,24 @@ def evaluate(
         raise ValidationFailed(f"{validation}: the pairs of '{product}' did not pass the quality gate; see there why")
     params = load_params()
     torch.set_num_threads(params.evaluate.threads)
-    chosen = _choose(pairs, params.evaluate.pairs_per_arm)
+    made = _made(pairs)
+    own = {defect: indices for defect, (source, indices) in made.items() if source == product}
+    chosen = stage.spread_over_defects(own, params.evaluate.pairs_per_arm)
     real, held_out = _samples(base), _samples(test)
     generator: str = params.backend.name
     synthetic = {"paste": _pasted(product, masks, chosen, real, params.generate), generator: _generated(pairs, chosen)}
     total = stage.count_steps(params.evaluate, 1 + len(synthetic), held_out)
     with track(range(total), f"evaluate {product}") as bar:
         found = stage.run(
-            params.evaluate, params.run.seed, product, real, held_out, synthetic, generator, advance=bar.update
+            params.evaluate,
+            params.run.seed,
+            product,
+            real,
+            held_out,
+            synthetic,
+            generator,
+            advance=bar.update,
+            left_out=[defect for defect in made if defect not in own],
         )
     write_json(result, found)
     print(f"{product}: {found['verdict']['outcome']}. {found['verdict']['sentence']}")
@@ -55,14 +65,14 @@ def _samples(folder: Path) -> "list[Sample]":
     return [sample for file in sample_files(folder) for sample in read_rows(file, Sample)]
 
 
-def _choose(pairs: Path, most: int) -> dict[str, set[int]]:
+def _made(pairs: Path) -> dict[str, tuple[str, list[int]]]:
+    """Return of each defect that has pairs the product it is learned on, and the pairs' indices."""
     from pipeline_tasks.manifest import read_manifest
     from pipeline_tasks.schema import Pair
-    from pipeline_tasks.stages.evaluate import spread_over_defects
 
-    defects = sorted({file.parent for file in pairs.glob("*/*.parquet")})
-    made = {d.name: read_manifest(sorted(d.glob("*.parquet")), Pair)["pair_index"].to_pylist() for d in defects}
-    return spread_over_defects(made, most)
+    folders = sorted({file.parent for file in pairs.glob("*/*.parquet")})
+    made = {folder.name: read_manifest(sorted(folder.glob("*.parquet")), Pair) for folder in folders}
+    return {d: (t["source"][0].as_py(), t["pair_index"].to_pylist()) for d, t in made.items() if len(t)}
 
 
 def _generated(pairs: Path, chosen: dict[str, set[int]]) -> "Iterator[Pair]":

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +23,10 @@ REJECTED = "rejected"
 def generate(
     product: Name,
     defect: Name,
+    source: Name,
     masks: Annotated[Path, typer.Option()],
-    base: Annotated[Path, typer.Option()],
+    samples: Annotated[Path, typer.Option()],
+    normals: Annotated[Path, typer.Option()],
     prompts: Annotated[Path, typer.Option()],
     pretrained: Annotated[Path, typer.Option()],
     model: Annotated[Path, typer.Option()],
@@ -34,23 +36,28 @@ def generate(
     import torch
 
     from pipeline_tasks.backends import load_backend
+    from pipeline_tasks.backends.protocol import Graded
     from pipeline_tasks.commands.work import work_folder
     from pipeline_tasks.params import load_params
     from pipeline_tasks.progress import track
     from pipeline_tasks.prompts import read_prompts
-    from pipeline_tasks.schema import GOOD, MaskRow, Pair, Rejected
+    from pipeline_tasks.schema import STRENGTH, MaskRow, Pair, Rejected, StrengthTrial
     from pipeline_tasks.stages import generate as stage
     from pipeline_tasks.storage import PARTIAL, open_table, read_rows, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.generate.threads)
-    inputs = [masks, base, prompts, pretrained, model]
+    inputs = [masks, samples, normals, prompts, pretrained, model]
     work = work_folder("generate", f"{product}-{defect}", inputs, [params.run, params.backend, params.generate])
     work.mkdir(parents=True, exist_ok=True)
     for unfinished in work.rglob(f"*{PARTIAL}"):
         unfinished.unlink()
-    backend, book = load_backend(params, model, pretrained), read_prompts(prompts)
-    samples, normals = partial(_by_path, base / f"{defect}.parquet"), partial(_by_path, base / f"{GOOD}.parquet")
+    backend = load_backend(params, model, pretrained)
+    given = (
+        partial(_by_path, samples),
+        partial(_by_path, normals),
+        read_prompts(prompts).borrow(product, defect, source),
+    )
     total = open_table(masks, MaskRow).metadata.num_rows
     numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
     with track(range(total), f"generate {product} {defect}") as bar:
@@ -60,9 +67,13 @@ def generate(
                 bar.update(len(shard))
                 continue
             rejected: list[Rejected] = []
-            made = _accepted(stage.run(params.generate, backend, shard, samples, normals, book), rejected, bar.update)
+            made = _accepted(stage.run(params.generate, backend, shard, *given), rejected, bar.update)
             write_rows(work / f"{number:05d}.parquet", made, Pair)
             write_rows(finished, rejected, Rejected)
+    tried = work / STRENGTH / "00000.parquet"
+    if isinstance(backend, Graded) and not tried.exists():
+        rows_tried = list(islice(read_rows(masks, MaskRow), params.generate.dit.trials))
+        write_rows(tried, stage.try_strengths(backend, rows_tried, *given), StrengthTrial)
     replace_folder(work, pairs)
     shutil.rmtree(work.parent, ignore_errors=True)
     attempts, lost = _attempts(pairs, Pair), _attempts(pairs / REJECTED, Rejected)

@@ -37,8 +37,9 @@ def ingest(
     if not raw.is_dir():
         raise DataError(f"{raw}: no such folder; correct product '{product}' with `defectline catalog FOLDER`")
     defects, files = source.defects(raw), track(list(source.read(raw)), f"ingest {product}")
+    normals_only = not defects and product in {entry.product for entry in params.zero_shot}
     refused: list[SetAside] = []
-    samples = _without_refused(stage.run(params.ingest, product, files, Path.read_bytes), refused)
+    samples = _without_refused(stage.run(params.ingest, product, files, Path.read_bytes, normals_only), refused)
     try:
         counts = _write_samples(samples, {"base": base, "test": test}, [GOOD, *defects])
     finally:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def masks(
     product: Name,
     defect: Name,
+    source: Name,
     samples: Annotated[Path, typer.Option()],
     normals: Annotated[Path, typer.Option()],
     pretrained: Annotated[Path, typer.Option()],
@@ -25,20 +26,26 @@ def masks(
     masks: Annotated[Path, typer.Option()],
 ) -> None:
     """Make new masks of a defect from the real ones and place them on normal images."""
+    from pipeline_tasks.errors import ConfigError
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import MaskRow, Sample
     from pipeline_tasks.stages import masks as stage
     from pipeline_tasks.storage import open_table, read_rows, write_rows
 
     params = load_params()
+    if source != product and params.backend.name != "dit":
+        raise ConfigError(
+            f"catalog.yaml: '{defect}' on '{product}' is learned on '{source}', which {params.backend.name} cannot: "
+            "set backend.name to dit, or empty zero_shot and run `defectline catalog` again"
+        )
     real = open_table(samples, Sample).metadata.num_rows
     tables = read_rows(samples, Sample), read_rows(normals, Sample)
 
     def load_morph() -> "Morph":
-        return _load_morph(params, pretrained, prompts, product, defect)
+        return _load_morph(params, pretrained, prompts, source, defect)
 
-    latent = load_morph if params.backend.name == "controlnet" else None
-    pairs = stage.run(params.masks, params.run.seed, product, defect, *tables, latent)
+    latent = load_morph if params.backend.name in ("controlnet", "dit") else None
+    pairs = stage.run(params.masks, params.run.seed, product, defect, source, *tables, latent)
     kinds, refused = Counter[str](), Counter[str]()
 
     def made() -> Iterator["MaskRow"]:
@@ -61,7 +68,7 @@ def _counts(counter: Counter[str]) -> str:
     return "".join(f", {number} x {name}" for name, number in counter.most_common())
 
 
-def _load_morph(params: Params, pretrained: Path, prompts: Path, product: str, defect: str) -> "Morph":
+def _load_morph(params: Params, pretrained: Path, prompts: Path, source: str, defect: str) -> "Morph":
     """Load the latent model of masks and what it is asked for. Raises ModelError or DataError if one is missing."""
     import torch
 
@@ -73,6 +80,6 @@ def _load_morph(params: Params, pretrained: Path, prompts: Path, product: str, d
     torch.set_num_threads(params.masks.threads)
     device = pick_device(params.masks.device)
     base = load_base(pretrained).to(device)
-    prompt = base.embed([mask_prompt(read_prompts(prompts).of(product, defect, ""))])
+    prompt = base.embed([mask_prompt(read_prompts(prompts).of(source, defect, ""))])
     dtype = pick_dtype(params.masks.precision, device)
     return LatentMorph(base, params.backend.resolution_px, prompt, params.masks.latent_steps, dtype)

@@ -10,6 +10,8 @@ import typer
 from pipeline_tasks.commands.names import Name
 from pipeline_tasks.params import Params
 
+LATENT = ("controlnet", "dit")
+"""Backends that start from a base model."""
 NONE: dict[str, Any] = {"source": "none", "revision": None, "files": {}, "digest": "", "codec_psnr_db": None}
 """What is recorded for a backend that starts from no base model."""
 
@@ -24,14 +26,23 @@ def pretrain(
     from pipeline_tasks.params import load_params
 
     params = load_params()
-    if params.backend.name != "controlnet":
+    if params.backend.name not in LATENT:
         _record(generator, pretrained, NONE)
     elif params.backend.pretrained == "scratch":
         _train(params, generator, base, prompts, pretrained)
     else:
         from pipeline_tasks.diffusion.weights import found
 
-        _record(generator, pretrained, found(params.backend.pretrained, params.backend.revision))
+        start = found(params.backend.pretrained, params.backend.revision)
+        _record(generator, pretrained, start | {"transformer": _transformer(params)})
+
+
+def _transformer(params: Params) -> dict[str, Any] | None:
+    """Return the card of the DiT that the dit backend starts from."""
+    from pipeline_tasks.diffusion.initial_transformer import found_transformer
+
+    backend = params.backend
+    return found_transformer(backend.transformer, backend.transformer_revision) if backend.name == "dit" else None
 
 
 def _record(generator: str, pretrained: Path, card: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """`defectline prompts`: the text prompts of a product's defects and, with CLIP, of its samples."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,12 +25,16 @@ def prompts(
 
     params = load_params().prompts
     files = [file for file in sample_files(base) if file.stem != GOOD]
-    defects = stage.run(params, product, [GOOD, *(file.stem for file in files)])
+    defects, names = [GOOD, *(file.stem for file in files)], None
+    if params.kind == "disentangled":
+        texts, names = stage.disentangle(params, product, defects)
+    else:
+        texts = stage.run(params, product, defects)
     samples, reason = _describe(params, product, files) if params.kind == "semantic" else ({}, None)
     kind = "template" if reason else params.kind
     clip = params.clip if kind == "semantic" else None
     found = {"kind": kind, "asked": params.kind, "reason": reason, "clip": clip}
-    write_json(prompts, {**found, "defects": defects, "samples": samples})
+    write_json(prompts, {**found, "defects": texts, "samples": samples, "names": names and asdict(names)})
     print(f"{product}: {len(defects)} prompts of defects, {len(samples)} of samples, {kind}")
     if reason:
         print(f"warning: {product}: no semantic prompts, the template's are used: {reason}")

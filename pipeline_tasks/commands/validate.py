@@ -26,12 +26,14 @@ def validate(
     from pipeline_tasks.storage import atomic_folder, sample_files, write_json
 
     base_files, params = sample_files(base), load_params()
+    own = [file.stem for file in base_files if file.stem != GOOD]
     expected = Expected(
         product,
-        [file.stem for file in base_files if file.stem != GOOD],
+        own,
         read_manifest(base_files, Sample).to_pandas(),
         read_manifest(sorted(test.glob("*.parquet")), Sample).to_pandas(),
         params.masks.pairs_per_defect,
+        sorted(folder.name for folder in pairs.iterdir() if folder.is_dir() and folder.name not in own),
     )
     made = read_manifest(sorted(pairs.glob("*/*.parquet")), Pair).to_pandas()
     rejected = read_manifest(sorted(pairs.glob("*/rejected/*.parquet")), Rejected).to_pandas()

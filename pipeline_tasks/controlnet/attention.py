@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, scaled_dot_product_attention
 
-from pipeline_tasks.params import Sae
+from pipeline_tasks.generator_params import Sae
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel

@@ -7,7 +7,8 @@ from torch import Tensor
 from pipeline_tasks.controlnet.encoded_views import BATCH, EncodedViews
 from pipeline_tasks.controlnet.generator import Generator
 from pipeline_tasks.controlnet.network import ControlledUNet
-from pipeline_tasks.controlnet.objective import alignment_error, target
+from pipeline_tasks.controlnet.objective import alignment_error
+from pipeline_tasks.diffusion.targets import target
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.seeds import derive_seed
 

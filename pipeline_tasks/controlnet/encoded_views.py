@@ -1,6 +1,6 @@
 """Training views as the frozen encoders see them: encoded once, then held in memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,14 +10,12 @@ from torch import Tensor
 
 from pipeline_tasks.controlnet.network import known_latents
 from pipeline_tasks.diffusion.base_model import BaseModel
-from pipeline_tasks.diffusion.training_views import PromptedImage, View, defect_view, normal_view, prompted
-from pipeline_tasks.errors import DataError
+from pipeline_tasks.diffusion.random_views import random_views
+from pipeline_tasks.diffusion.training_views import View
 from pipeline_tasks.params import Backend
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import Sample
-from pipeline_tasks.seeds import derive_seed
 
-Seeded = tuple[int, PromptedImage]
 BATCH = 16
 """Views or prompts encoded together."""
 
@@ -72,39 +70,19 @@ class EncodedViews:
 
 def encode_views(
     base: BaseModel,
-    defects: Iterable[Sample],
+    defects: Sequence[Sample],
     normals: Iterable[Sample],
     prompts: PromptBook,
     backend: Backend,
     views_per_image: int,
     seed: int,
 ) -> EncodedViews:
-    """Return `views_per_image` random views of each sample; a view depends on its seed, sample and number alone.
+    """Return `views_per_image` random views of each sample, see random_views.
 
-    (That of a normal image also takes the scale and the hole of a random defect view.) Raises DataError for a defect
-    without a mask.
+    Raises DataError without defects, and for a defect without a mask.
     """
-    seen = [_seeded(sample, prompts, seed) for sample in defects]
-    if not seen:
-        raise DataError("no defect sample to see; the set-aside tables of the products say why")
-    views = _views(seen, (_seeded(sample, prompts, seed) for sample in normals), backend, views_per_image)
-    return _encoded(base, views, views_per_image * len(seen))
-
-
-def _seeded(sample: Sample, prompts: PromptBook, seed: int) -> Seeded:
-    """Return a sample's own seed, and the sample decoded."""
-    return derive_seed(seed, "view", sample.product, sample.source_path), prompted(sample, prompts)
-
-
-def _views(defects: list[Seeded], normals: Iterable[Seeded], backend: Backend, views_per_image: int) -> Iterator[View]:
-    for seed, image in defects:
-        for number in range(views_per_image):
-            yield defect_view(image, backend, np.random.default_rng(derive_seed(seed, number)))
-    for seed, image in normals:
-        for number in range(views_per_image):
-            rng = np.random.default_rng(derive_seed(seed, number))
-            _, other = defects[rng.integers(len(defects))]
-            yield normal_view(image, defect_view(other, backend, rng), backend, rng)
+    views = random_views(defects, normals, prompts, backend, views_per_image, seed)
+    return _encoded(base, views, views_per_image * len(defects))
 
 
 def _encoded(base: BaseModel, views: Iterator[View], defects: int) -> EncodedViews:

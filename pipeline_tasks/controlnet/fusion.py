@@ -1,4 +1,4 @@
-"""Fusing sampled latents: with similar features of other samples (DefectSynth Eq. 9), with the normal image (CAGen)."""
+"""Fusing sampled latents with similar features of other samples (DefectSynth Eq. 9)."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.params import Sff
+from pipeline_tasks.generator_params import Sff
 
 
 def masked_features(latents: Tensor, mask: Tensor) -> Tensor:
@@ -38,8 +38,3 @@ def _chosen_cells(cells: int, rate: float, seed: int) -> "np.ndarray[tuple[int],
 def with_features(latents: Tensor, mask: Tensor, features: Tensor) -> Tensor:
     """Return `latents` [C, h, w] with `features` [M, C] in the masked cells: the inverse of `masked_features`."""
     return latents.masked_scatter(mask > 0, features.T)
-
-
-def fuse_background(generated: Tensor, normal: Tensor, mask: Tensor) -> Tensor:
-    """Return z_g inside the mask and z_i, the normal image's latents, outside it (AFF, CAGen Eq. 4); [B, C, h, w]."""
-    return generated * mask + normal * (1 - mask)

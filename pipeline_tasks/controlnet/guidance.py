@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline_tasks.controlnet.attention import weigh_cross_attention
 from pipeline_tasks.controlnet.sampling import Denoise, Scene
 from pipeline_tasks.diffusion.base_model import BaseModel
-from pipeline_tasks.params import GenerateControlNet
+from pipeline_tasks.generator_params import GenerateControlNet
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel, ModelMixin

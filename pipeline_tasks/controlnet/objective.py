@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from pipeline_tasks.diffusion.targets import target
+
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler
 
@@ -33,18 +35,6 @@ class Objective:
         if self.min_snr_gamma:
             losses = losses * min_snr_weights(self.scheduler, times, self.min_snr_gamma)
         return losses.mean()
-
-
-def target(scheduler: "DDIMScheduler", latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
-    """Return what the network should predict: noise, velocity (Salimans & Ho 2022) or the clean latents."""
-    match scheduler.config.prediction_type:
-        case "v_prediction":
-            velocity: Tensor = scheduler.get_velocity(latents, noise, times)
-            return velocity
-        case "sample":
-            return latents
-        case _:
-            return noise
 
 
 def alignment_error(error: Tensor, mask: Tensor) -> Tensor:

@@ -1,17 +1,16 @@
 """From noise to latents: DDIM that keeps the background and enhances faint defects (METHODS section 4)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline_tasks.controlnet.attention import weight_map
-from pipeline_tasks.controlnet.fusion import fuse_background
-from pipeline_tasks.params import GenerateControlNet
-from pipeline_tasks.seeds import derive_seed
+from pipeline_tasks.diffusion.blending import fuse_background
+from pipeline_tasks.diffusion.stacking import combined
+from pipeline_tasks.generator_params import GenerateControlNet
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler
@@ -42,18 +41,12 @@ class Scene:
 
     def to(self, device: torch.device) -> "Scene":
         """Return the scene on `device`."""
-        return _combined([self], lambda column: column[0].to(device))
+        return combined([self], lambda column: column[0].to(device))
 
 
 def batch_of(scenes: Sequence[Scene], size: int) -> Scene:
     """Return scenes as a batch of `size`, which more of the last one fill."""
-    return _combined([*scenes, *[scenes[-1]] * (size - len(scenes))], torch.stack)
-
-
-def _combined(scenes: list[Scene], combine: Callable[[list[Tensor]], Tensor]) -> Scene:
-    columns = {field.name: [getattr(scene, field.name) for scene in scenes] for field in fields(Scene)}
-    combined: dict[str, Any] = {name: combine(column) for name, column in columns.items() if column[0] is not None}
-    return Scene(**combined)
+    return combined([*scenes, *[scenes[-1]] * (size - len(scenes))], torch.stack)
 
 
 def sample(denoise: Denoise, scheduler: "DDIMScheduler", batch: Scene, params: GenerateControlNet) -> Tensor:
@@ -86,15 +79,3 @@ def _weights(batch: Scene, latents: Tensor, predicted: Tensor | None, params: Ge
 def fuse_end(latents: Tensor, batch: Scene, params: GenerateControlNet) -> Tensor:
     """Return z_f [B, C, h, w]: the normal's latents outside the mask, undilated (CAGen Eq. 4), or outside the hole."""
     return fuse_background(latents, batch.normal, batch.hole if params.blend == "each_step" else batch.mask)
-
-
-def draw_noise(seed: int, shape: tuple[int, ...]) -> Tensor:
-    """Return standard normal noise, float32, the same on every device."""
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32))
-
-
-def draw_step_noise(seed: int, shape: tuple[int, ...], params: GenerateControlNet) -> Tensor | None:
-    """Return the noise [steps, *shape] that DDIM adds, each step's from a seed of its own; None without any."""
-    if not params.eta:
-        return None
-    return torch.stack([draw_noise(derive_seed(seed, "step", step), shape) for step in range(params.steps)])

@@ -1,11 +1,5 @@
-"""Training a ControlNet, and adapters on its base, on cached views; on one process or several, and resumable.
+"""Training a ControlNet, and adapters on its base, on cached views."""
 
-Step k draws its views, times and noise from a seed of its own. Every process draws the whole batch and computes its
-part of it, so several processes give what one gives, up to rounding, and on one machine's CPU a resumed run equals the
-unbroken one to the bit.
-"""
-
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,16 +14,13 @@ from pipeline_tasks.controlnet.objective import Objective
 from pipeline_tasks.diffusion.base_model import BaseModel
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
 from pipeline_tasks.diffusion.device import pick_dtype
-from pipeline_tasks.diffusion.training_state import TrainingState
+from pipeline_tasks.diffusion.training_loop import descend
 from pipeline_tasks.params import Train
 from pipeline_tasks.seeds import derive_seed
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import ControlNetModel
-
-MAX_GRADIENT = 1.0
-"""Gradients are scaled down to this norm."""
 
 
 @dataclass(frozen=True)
@@ -74,30 +65,24 @@ def train(
     """Train `control` and what is trainable in `base.unet` in place, and return the loss of every step.
 
     Their averaged (EMA) weights are left in them, frozen. The rest of the base stays as it is; on a GPU it is brought
-    to the precision of the training. Only the main process keeps checkpoints and shows progress.
+    to the precision of the training.
     """
-    dtype = pick_dtype(params.precision, accelerator.device)
-    network = _network(base, control, params, accelerator.device, dtype)
-    weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
-    state = TrainingState.begin(
-        weights, torch.optim.AdamW(weights.values(), lr=params.learning_rate), params.ema_decay, params.steps
-    )
-    model, optimizer = accelerator.prepare(network, state.optimizer)
+    dtype, device = pick_dtype(params.precision, accelerator.device), accelerator.device
+    network = _network(base, control, params, device, dtype)
     objective = Objective(base.scheduler, params.controlnet.alignment_weight, params.controlnet.min_snr_gamma)
-    job = _Job(accelerator, model, optimizer, views, objective, dtype)
-    steps = range(state.resume(checkpoints), params.steps)
-    for step in progress(steps) if accelerator.is_main_process else steps:
-        for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * _schedule(params.controlnet.schedule, step / params.steps)
-        whole = draw(views, params, base.scheduler.config.num_train_timesteps, derive_seed(seed, "train", step))
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            state.losses[step] = job.step(whole, params.controlnet.accumulate)
-        state.follow()
-        due = (step + 1) % params.checkpoint_every_steps == 0 and step + 1 < params.steps
-        if due and accelerator.is_main_process:
-            checkpoints.save(state.tensors(step + 1))
-    network.eval().requires_grad_(False)
-    return state.finish()
+
+    def drawn(step: int) -> Draw:
+        return draw(views, params, base.scheduler.config.num_train_timesteps, derive_seed(seed, "train", step))
+
+    def loss(model: torch.nn.Module, part: Draw) -> Tensor:
+        seen = views.pick(part.views, part.prompts, device)
+        noise, times = part.noise.to(device), part.times.to(device)
+        noised = base.scheduler.add_noise(seen.latents, noise, times)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            predicted = model(noised, times, seen.text, seen.mask, seen.known)
+        return objective(predicted, seen.latents, noise, times, seen.mask)
+
+    return descend(network, drawn, loss, accelerator, params, params.controlnet, checkpoints, progress)
 
 
 def _network(
@@ -115,44 +100,3 @@ def _network(
         base.unet.enable_gradient_checkpointing()
         control.enable_gradient_checkpointing()
     return ControlledUNet(base.unet, control)
-
-
-def _schedule(kind: str, done: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * done)) if kind == "cosine" else 1.0
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One process's share of the training."""
-
-    accelerator: "Accelerator"
-    model: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    views: EncodedViews
-    objective: Objective
-    dtype: torch.dtype
-
-    def step(self, whole: Draw, accumulate: int) -> Tensor:
-        """Take one optimiser step on a batch, computed in `accumulate` parts, and return its loss."""
-        processes, own = self.accelerator.num_processes, self.accelerator.process_index
-        total = torch.zeros((), device=self.accelerator.device)
-        for number in range(accumulate):
-            with self.accelerator.accumulate(self.model):
-                loss = self._loss(whole.part(number * processes + own, accumulate * processes))
-                self.accelerator.backward(loss)
-                if self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-            total += loss.detach() / accumulate
-        mean: Tensor = self.accelerator.reduce(total, "mean")
-        return mean
-
-    def _loss(self, part: Draw) -> Tensor:
-        device = self.accelerator.device
-        seen = self.views.pick(part.views, part.prompts, device)
-        noise, times = part.noise.to(device), part.times.to(device)
-        noised = self.objective.scheduler.add_noise(seen.latents, noise, times)
-        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
-            predicted = self.model(noised, times, seen.text, seen.mask, seen.known)
-        return self.objective(predicted, seen.latents, noise, times, seen.mask)

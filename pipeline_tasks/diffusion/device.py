@@ -26,6 +26,4 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
 def check_devices(wanted: str, processes: int) -> None:
     """Raise ConfigError if `processes` processes on 'auto', 'cpu' or 'cuda' would not have a GPU each."""
     if pick_device(wanted).type == "cuda" and processes > torch.cuda.device_count():
-        raise ConfigError(
-            f"params.yaml: train.controlnet.processes is {processes}, but PyTorch sees {torch.cuda.device_count()} GPUs"
-        )
+        raise ConfigError(f"params.yaml: processes is {processes}, but PyTorch sees {torch.cuda.device_count()} GPUs")

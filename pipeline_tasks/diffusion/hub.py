@@ -6,6 +6,20 @@ from pathlib import Path
 from pipeline_tasks.errors import ModelError
 
 
+def folder_of(key: str, name: str, revision: str, files: Sequence[str]) -> Path:
+    """Return the folder called `name`, or that of the hub id `name`, with those of `files` that the hub has.
+
+    Raises ModelError, naming the `key` of params.yaml, if it is neither, or not to be had.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if name.count("/") != 1 or name.startswith((".", "~", "/")):
+        raise ModelError(
+            f"{key} = '{name}': no such folder; name a folder in diffusers format or a hub id (owner/name)"
+        )
+    return fetch(key, name, revision, files)
+
+
 def fetch(key: str, repository: str, revision: str, files: Sequence[str]) -> Path:
     """Return the folder of a repository's snapshot, which then holds those of `files` that the repository has.
 

@@ -70,11 +70,14 @@ def defect_view(image: PromptedImage, backend: Backend, rng: np.random.Generator
 
 
 def normal_view(image: PromptedImage, like: View, backend: Backend, rng: np.random.Generator) -> View:
-    """Return a view of a normal image, anywhere in it, of the scale and with the hole of the defect view `like`."""
+    """Return a view of a normal image, anywhere in it, of the scale and with the hole of the defect view `like`.
+
+    It is no larger than the image, as none is in sampling: `like` may show another product.
+    """
     height, width = image.mask.shape
     box = Box(0, 0, height, width)
     if backend.view == "window":
-        side = like.box.width
+        side = min(like.box.width, max(height, width, backend.resolution_px))
         y, x = (fit(int(rng.integers(max(size - side, 0) + 1)), side, size) for size in (height, width))
         box = Box(y, x, side, side)
     pixels = see_pixels(image.pixels, box, backend.resolution_px)

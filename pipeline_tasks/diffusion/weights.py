@@ -1,12 +1,12 @@
 """Pretrained weights: a pipeline in diffusers format, on disk or on the hub, found, described and loaded."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline_tasks.diffusion.base_model import BaseModel, open_pipeline
-from pipeline_tasks.diffusion.hub import fetch
+from pipeline_tasks.diffusion.hub import fetch, folder_of
 from pipeline_tasks.diffusion.pipeline_files import SMALL, VARIANTS, WEIGHTS, check, files_in, needed, without_weights
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.storage import read_json
@@ -21,15 +21,11 @@ def locate(pretrained: str, revision: str) -> Path:
 
     Raises ModelError saying what is missing, where it was looked for, and how to get it.
     """
-    if Path(pretrained).is_dir():
-        check(Path(pretrained), pretrained)
-        return Path(pretrained)
-    if pretrained.count("/") != 1 or pretrained.startswith((".", "~", "/")):
-        raise ModelError(
-            f"{KEY} = '{pretrained}': no such folder; name a folder in diffusers format, a hub id "
-            "(owner/name), or 'scratch'"
-        )
-    folder = fetch(KEY, pretrained, revision, [*SMALL, *(name + VARIANTS[None] for name in WEIGHTS.values())])
+    files = [*SMALL, *(name + VARIANTS[None] for name in WEIGHTS.values())]
+    folder = folder_of(KEY, pretrained, revision, files)
+    if folder == Path(pretrained):
+        check(folder, pretrained)
+        return folder
     if halved := without_weights(files_in(folder)):
         fetch(KEY, pretrained, revision, [WEIGHTS[part] + VARIANTS["fp16"] for part in halved])
     check(folder, f"{pretrained} (in {folder})")
@@ -44,8 +40,13 @@ def found(pretrained: str, revision: str) -> dict[str, Any]:
 
 
 def describe(folder: Path) -> dict[str, Any]:
+    """Return the `describe_files` of a pipeline: of what a base model is loaded from."""
+    return describe_files(folder, needed(files_in(folder)))
+
+
+def describe_files(folder: Path, names: Iterable[str]) -> dict[str, Any]:
     """Return `files`, by relative name their 'sha256' (hex) and 'bytes', and `digest`, SHA-256 (hex) over them all."""
-    files = {name: _described(folder / name) for name in needed(files_in(folder))}
+    files = {name: _described(folder / name) for name in names}
     return {"files": files, "digest": _digest(files)}
 
 
@@ -66,12 +67,19 @@ def load_base(folder: Path) -> BaseModel:
     """
     card = read_json(folder / CARD)
     if card["source"] == "none":
-        raise ModelError(f"{folder / CARD}: names no base model; set backend.name: controlnet and run `dvc repro`")
+        raise ModelError(
+            f"{folder / CARD}: names no base model; set backend.name to controlnet or dit and run `dvc repro`"
+        )
     weights = folder if card["source"] == "scratch" else locate(card["source"], card["revision"])
-    for name, recorded in card["files"].items():
-        if not _is_as_recorded(weights / name, recorded, exactly=weights == Path(card["source"])):
-            raise ModelError(f"{weights / name}: missing or changed since the pretrain stage; run that stage again")
+    check_unchanged(weights, card)
     return open_pipeline(weights, card["digest"])
+
+
+def check_unchanged(folder: Path, card: Mapping[str, Any]) -> None:
+    """Raise ModelError unless the files of a card are in `folder` as the pretrain stage recorded them."""
+    for name, recorded in card["files"].items():
+        if not _is_as_recorded(folder / name, recorded, exactly=folder == Path(card["source"])):
+            raise ModelError(f"{folder / name}: missing or changed since the pretrain stage; run that stage again")
 
 
 def _is_as_recorded(file: Path, recorded: Mapping[str, Any], *, exactly: bool) -> bool:

@@ -28,6 +28,11 @@ def encode_mask(mask: Mask) -> bytes:
     return _png(mask.astype(np.uint8) * np.uint8(255))
 
 
+def encode_grey(levels: NDArray[np.uint8]) -> bytes:
+    """Return grey `levels`, uint8 [H, W], as PNG."""
+    return _png(levels)
+
+
 def _png(array: NDArray[Any]) -> bytes:
     ok, data = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     if not ok:

@@ -16,7 +16,8 @@ TOP = ("train", "test", "ground_truth")
 
 def matches(folder: Path) -> bool:
     """Tell whether `folder` is one product in this layout."""
-    return (folder / "test").is_dir() and ((folder / "train").is_dir() or (folder / "ground_truth").is_dir())
+    tested = (folder / "test").is_dir() and ((folder / "train").is_dir() or (folder / "ground_truth").is_dir())
+    return tested or _has_image(folder / "train" / GOOD)
 
 
 def defects(folder: Path) -> list[str]:

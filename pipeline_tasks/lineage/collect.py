@@ -1,15 +1,16 @@
 """Collect what a version holds from the outputs that dvc.lock names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from pipeline_tasks.catalog import Catalog
+from pipeline_tasks.catalog import Catalog, Defect
 from pipeline_tasks.lineage.lock import Lock
 from pipeline_tasks.manifest import read_manifest, read_selected
 from pipeline_tasks.report.contents import DefectContents, Example, ProductContents
-from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
+from pipeline_tasks.schema import GOOD, STRENGTH, Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.storage import read_json, read_rows
 from pipeline_tasks.tracking.registry import Dataset, Generator
 
@@ -43,29 +44,46 @@ def collect(lock: Lock, catalog: Catalog, sample_pairs: int) -> Version:
 
 def _product(lock: Lock, product: str, catalog: Catalog, sample_pairs: int) -> ProductContents:
     generator = catalog.generator_of(product)
-    curve = lock.root / lock.output(f"train@{generator}").path / "curve.json"
+    model = lock.root / lock.output(f"train@{generator}").path
+    card = read_json(lock.root / lock.output(f"pretrain@{generator}").path / "pretrained.json")
+    curve = model / "curve.json"
     return ProductContents(
         product=product,
         generator={
-            "Base model": _base_model(lock.root / lock.output(f"pretrain@{generator}").path / "pretrained.json"),
+            "Base model": _base_model(card),
+            **_transformer(model, card),
             "Prompts": _prompts(lock.root / lock.output(f"prompts@{product}").path),
         },
         gate=read_json(lock.root / lock.output(f"validate@{product}", "result.json").path),
         evaluation=read_json(lock.root / lock.output(f"evaluate@{product}").path),
         curve=read_json(curve) if curve.exists() else {},
         set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "data/set_aside/*").path, SetAside)),
-        defects=[_defect(lock, product, defect, sample_pairs) for defect in catalog.defects_of(product)],
+        defects=[_defect(lock, item, sample_pairs) for item in catalog.defects.values() if item.product == product],
         docs=f"data_docs/{product}/index.html",
     )
 
 
-def _base_model(file: Path) -> str:
+def _base_model(card: Mapping[str, Any]) -> str:
     """Return what a generator starts from, in words."""
-    card = read_json(file)
-    quality, revision = card["codec_psnr_db"], f", revision {card['revision'][:12]}" if card["revision"] else ""
+    quality = card["codec_psnr_db"]
     codec = f"; its codec restores unseen images to {quality:.1f} dB PSNR" if quality else ""
-    source = "none, it learns from these samples alone" if card["source"] == "none" else card["source"]
-    return f"{source}{revision}{codec}"
+    source = "none, it learns from these samples alone" if card["source"] == "none" else _revision(card)
+    return f"{source}{codec}"
+
+
+def _revision(card: Mapping[str, Any]) -> str:
+    return f"{card['source']}, revision {card['revision'][:12]}" if card["revision"] else str(card["source"])
+
+
+def _transformer(model: Path, card: Mapping[str, Any]) -> dict[str, str]:
+    """Return the blocks of a generator that is a diffusion transformer, and what they start from, in words."""
+    config = model / "tdia" / "config.json"
+    if not config.exists():
+        return {}
+    layers = read_json(config)
+    parts = ", ".join(f"{layers[f'{part}_layers']} {part}" for part in ("background", "defect", "fusion"))
+    start = card.get("transformer")
+    return {"Transformer": f"{parts} blocks; start: {_revision(start) if start else 'random weights'}"}
 
 
 def _prompts(file: Path) -> str:
@@ -74,27 +92,29 @@ def _prompts(file: Path) -> str:
     return f"{book['kind']}{reason}"
 
 
-def _defect(lock: Lock, product: str, defect: str, sample_pairs: int) -> DefectContents:
-    base = lock.root / lock.output(f"ingest@{product}", "data/base/*").path
-    shards = _shards(lock, product, defect)
+def _defect(lock: Lock, item: Defect, sample_pairs: int) -> DefectContents:
+    normals, real = (lock.root / lock.output(f"ingest@{p}", "data/base/*").path for p in (item.product, item.source))
+    pairs = lock.root / lock.output(f"generate@{item.product}-{item.defect}").path
     return DefectContents(
-        defect,
-        partial(_examples, shards, base / f"{GOOD}.parquet", sample_pairs),
-        partial(_real, base / f"{defect}.parquet"),
+        item.defect,
+        item.source,
+        partial(_examples, _tables(pairs), normals / f"{GOOD}.parquet", sample_pairs),
+        partial(_real, real / f"{item.defect}.parquet"),
+        lambda: [trial for table in _tables(pairs / STRENGTH) for trial in read_rows(table, StrengthTrial)],
     )
 
 
-def _shards(lock: Lock, product: str, defect: str) -> list[Path]:
-    return sorted((lock.root / lock.output(f"generate@{product}-{defect}").path).glob("*.parquet"))
+def _tables(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
 
 
 def _examples(shards: list[Path], normals: Path, number: int) -> list[Example]:
     """Return `number` pairs spread evenly over the shards, with their normal images."""
     chosen = _spread(read_manifest(shards, Pair)["pair_id"].to_pylist(), number)
     pairs = list(read_selected(shards, Pair, "pair_id", set(chosen)))
-    hosts = read_selected([normals], Sample, "source_path", {pair.normal_path for pair in pairs})
-    by_path = {sample.source_path: sample for sample in hosts}
-    return [Example(pair, by_path[pair.normal_path]) for pair in pairs]
+    paths = {pair.normal_path for pair in pairs if pair.normal_path is not None}
+    hosts = {host.source_path: host.image for host in read_selected([normals], Sample, "source_path", paths)}
+    return [Example(pair, pair.normal or hosts[str(pair.normal_path)]) for pair in pairs]
 
 
 def _real(table: Path) -> list[Sample]:
@@ -110,5 +130,5 @@ def _spread(items: list[str], number: int) -> list[str]:
 
 def _dataset(lock: Lock, product: str, defect: str) -> Dataset:
     pairs = lock.output(f"generate@{product}-{defect}")
-    manifest = read_manifest(_shards(lock, product, defect), Pair).to_pandas()
+    manifest = read_manifest(_tables(lock.root / pairs.path), Pair).to_pandas()
     return Dataset(f"{product}/{defect}", pairs.md5, pairs.path.as_posix(), manifest)

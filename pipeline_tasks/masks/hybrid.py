@@ -29,7 +29,7 @@ def choose(params: Masks, masks: Sequence[RealMask], *, latent: bool) -> Choice:
     if params.kind == "latent" and not latent:
         raise ConfigError(
             "params.yaml: masks.kind is 'latent', but this backend has no latent model; "
-            "set backend.name to controlnet, or masks.kind to hybrid or image"
+            "set backend.name to controlnet or dit, or masks.kind to hybrid or image"
         )
     if params.kind != "hybrid":
         return Choice(params.kind, "chosen in params.yaml")

@@ -18,6 +18,8 @@ from pipeline_tasks.masks.shape import TOUCH_PX, Reason, Refusal, Shape, Side, c
 from pipeline_tasks.params import Masks
 
 Points = NDArray[np.float64]
+FITTED = 0.9
+"""A shape that is fitted keeps within this share of the object's extent, so that there is room to place it."""
 KEPT_AREA = 0.5
 """A shape that runs out of the image keeps at least this fraction of its area inside."""
 
@@ -60,16 +62,21 @@ def _extent(on: Mask, axis: int) -> tuple[int, int]:
     return max(int(along[0]), TOUCH_PX), min(int(along[-1]), on.shape[1 - axis] - 1 - TOUCH_PX)
 
 
-def place(shape: Shape, on: Mask, seen: Sequence[Seen], params: Masks, rng: np.random.Generator) -> Placement:
+def place(
+    shape: Shape, on: Mask, seen: Sequence[Seen], params: Masks, rng: np.random.Generator, foreign: bool = False
+) -> Placement:
     """Turn, scale, flip and move `shape` onto the object `on`, bool [H, W], of a normal image.
 
     The place is that of one of `seen` which runs out of the same borders, moved towards a random one by
     params.placement_spread. The mask is cv2.warpAffine of the shape, linear, over the threshold. Raises Refusal.
+    A `foreign` shape was seen on another product: it goes anywhere on the object, made small enough for it.
     """
     alike = [s for s in seen if s.sides == shape.sides] or seen
     near = alike[int(rng.integers(len(alike)))].at
     turned = _random_turn(shape.sides, params, rng)
-    anywhere, spread = rng.random(2), params.placement_spread
+    if foreign:
+        turned = turned * _fitting(shape, turned, on)
+    anywhere, spread = rng.random(2), 1.0 if foreign else params.placement_spread
     shift = []
     for axis in (0, 1):
         (lowest, highest), preferred = _room(shape, turned[axis], axis, on, near[axis])
@@ -87,6 +94,19 @@ def _random_turn(sides: frozenset[Side], params: Masks, rng: np.random.Generator
     signs = [-1.0 if params.flip and free and rng.random() < 0.5 else 1.0 for free in both_or_neither]
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     return np.array([[cos, -sin], [sin, cos]]) * signs
+
+
+def _fitting(shape: Shape, turned: Points, on: Mask) -> float:
+    """Return the scale, at most 1, at which `shape` under `turned` [2, 2] fits the object.
+
+    Along an axis where it runs out of both borders it may be larger.
+    """
+    extents = [
+        (_extent(on, axis), float(np.ptp(shape.hull @ turned[axis])))
+        for axis in (0, 1)
+        if not {(axis, 0), (axis, 1)} <= shape.sides
+    ]
+    return min([1.0, *(FITTED * (high - low) / max(length, 1.0) for (low, high), length in extents)])
 
 
 def _room(shape: Shape, turned: Points, axis: int, on: Mask, near: float) -> tuple[tuple[float, float], float]:

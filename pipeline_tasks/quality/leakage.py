@@ -25,8 +25,12 @@ class HeldOut:
         self._refuse(f"base sample '{sample.source_path}'", [sample.source_path, sample.derived_from], sample.sha256)
 
     def refuse_pair(self, pair: Pair) -> None:
-        """Raise LeakageError if a pair's normal image or a parent of its mask is a test sample."""
-        self._refuse(f"pair {pair.pair_id}", [pair.normal_path, pair.parent_a, pair.parent_b], pair.normal_sha256)
+        """Raise LeakageError if a pair's normal image or a parent of its mask is a test sample.
+
+        Parents that are another product's are no samples of this one, whatever their paths.
+        """
+        parents = [pair.parent_a, pair.parent_b] if pair.source == pair.product else []
+        self._refuse(f"pair {pair.pair_id}", [pair.normal_path, *parents], pair.normal_sha256)
 
     def _refuse(self, what: str, sources: Iterable[str | None], digest: str) -> None:
         remedy = "nothing may be learned from it; re-run the stages from ingest on"

@@ -1,6 +1,6 @@
 """What the quality gate asks of a product's pairs: each rule is one expectation with the sentence it stands for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Literal
@@ -11,6 +11,9 @@ from pipeline_tasks.params import Validate
 from pipeline_tasks.schema import GOOD, PIXEL_COLUMNS, Pair, arrow_schema
 
 PAIR_COLUMNS = [name for name in arrow_schema(Pair).names if name not in PIXEL_COLUMNS]
+REQUIRED = [name for name in PAIR_COLUMNS if not arrow_schema(Pair).field(name).nullable]
+ORIGIN = ("normal_path", "parent_a", "parent_b", "alpha")
+"""What a pair on a real normal image has, and one that was generated whole has not."""
 SHA256 = "^[0-9a-f]{64}$"
 FILLED = r"\S"
 
@@ -27,6 +30,8 @@ class Rule:
     severity: Literal["critical", "warning"] = "critical"
     defect: str | None = None
     """Only the rows of this defect are looked at; None = all."""
+    generated: bool | None = None
+    """Only pairs that were generated whole, mask included, are looked at; False = only the others; None = all."""
 
     @property
     def column(self) -> str | None:
@@ -43,7 +48,7 @@ class Rule:
 class Expected:
     """What a product's pairs are measured against: its defects, its real samples, and the pairs asked for per defect.
 
-    `base` and `test` are Sample manifests without pixels.
+    `base` and `test` are Sample manifests without pixels. `zero_shot`: defects that are learned on other products.
     """
 
     product: str
@@ -51,6 +56,12 @@ class Expected:
     base: pd.DataFrame
     test: pd.DataFrame
     asked: int
+    zero_shot: Sequence[str] = ()
+
+    @property
+    def wanted(self) -> list[str]:
+        """The defects that there should be pairs of: the product's own, then those learned on other products."""
+        return [*self.defects, *self.zero_shot]
 
     def paths(self, defect: str) -> list[str]:
         """Return the source paths of a defect's base samples, sorted."""
@@ -71,11 +82,12 @@ def rules(params: Validate, expected: Expected, made: int) -> list[Rule]:
 def _amounts(params: Validate, expected: Expected, made: int) -> Iterator[Rule]:
     yield Rule("has_pairs", "There are pairs", "ExpectTableRowCountToBeBetween", {"min_value": 1}, "at least 1 pair")
     wanted = ceil(params.min_pairs_fraction * expected.asked)
-    for defect in expected.defects:
+    for defect in expected.wanted:
         learnable = bool(expected.paths(defect))
+        without = "" if learnable else f", though no base samples of '{expected.product}' to learn from"
         yield Rule(
             "defect_has_pairs",
-            f"'{defect}' has pairs" if learnable else f"'{defect}' has pairs, though no base samples to learn from",
+            f"'{defect}' has pairs{without}",
             "ExpectColumnDistinctValuesToContainSet",
             {"column": "defect", "value_set": [defect]},
             "at least 1 pair",
@@ -96,7 +108,7 @@ def _amounts(params: Validate, expected: Expected, made: int) -> Iterator[Rule]:
         "distinct_normals",
         "The pairs are made on several normal images",
         "ExpectColumnUniqueValueCountToBeBetween",
-        {"column": "normal_path", "min_value": fewest},
+        {"column": "normal_sha256", "min_value": fewest},
         f"at least {fewest} normal images",
     )
 
@@ -109,10 +121,14 @@ def _schema(expected: Expected) -> Iterator[Rule]:
         {"column_set": PAIR_COLUMNS, "exact_match": True},
         f"{len(PAIR_COLUMNS)} columns",
     )
-    for column in PAIR_COLUMNS:
+    for column in REQUIRED:
         sentence = f"Every pair has its {column}"
         yield Rule("present", sentence, "ExpectColumnValuesToNotBeNull", {"column": column}, "no null")
-    for column, allowed in (("product", [expected.product]), ("defect", expected.defects)):
+    for column in ORIGIN:
+        here, nowhere = f"Every pair on a real normal image has its {column}", f"No generated whole pair has a {column}"
+        yield Rule("present", here, "ExpectColumnValuesToNotBeNull", {"column": column}, "no null", generated=False)
+        yield Rule("absent", nowhere, "ExpectColumnValuesToBeNull", {"column": column}, "null", generated=True)
+    for column, allowed in (("product", [expected.product]), ("defect", expected.wanted)):
         yield _in_set("known", f"Every pair is of a {column} of the catalog", column, allowed, ", ".join(allowed))
     for column, sentence in (
         ("pair_id", "No two pairs have one pair_id"),
@@ -138,7 +154,7 @@ def _labels(params: Validate, expected: Expected) -> Iterator[Rule]:
         0,
         "0 grey levels",
     )
-    for defect in expected.defects:
+    for defect in expected.wanted:
         yield Rule(
             "defect_visible",
             f"The defect shows inside the mask in nearly every pair of '{defect}'",
@@ -166,11 +182,19 @@ def _sources(expected: Expected) -> Iterator[Rule]:
     yield _not_in_set("never_test", "No pair is made on a test image", "normal_path", test)
     copies = sorted(expected.test.sha256)
     yield _not_in_set("never_test", "No pair is made on a copy of a test image", "normal_sha256", copies)
+    product = expected.product
+    for defect in expected.defects:
+        sentence = f"'{defect}' is learned on '{product}'"
+        yield _in_set("learned_on", sentence, "source", [product], f"'{product}'", defect)
+    for defect in expected.zero_shot:
+        sentence = f"'{defect}' is learned on another product; its areas and parents have nothing real here to match"
+        yield _not_in_set("learned_on", sentence, "source", [product], f"not '{product}'", defect)
     for column in ("parent_a", "parent_b"):
         for defect in expected.defects:
             sentence = f"Masks of '{defect}' come from its base samples"
             yield _in_set("base_only", sentence, column, expected.paths(defect), defect=defect)
-        yield _not_in_set("never_test", "No mask comes from a test image", column, test)
+            sentence = f"No mask of '{defect}' comes from a test image"
+            yield _not_in_set("never_test", sentence, column, test, defect=defect)
 
 
 def _provenance() -> Iterator[Rule]:
@@ -194,9 +218,12 @@ def _in_set(
     return Rule(name, sentence, "ExpectColumnValuesToBeInSet", arguments, threshold, defect=defect)
 
 
-def _not_in_set(name: str, sentence: str, column: str, banned: list[str]) -> Rule:
+def _not_in_set(
+    name: str, sentence: str, column: str, banned: list[str], threshold: str = "", defect: str | None = None
+) -> Rule:
     arguments = {"column": column, "value_set": banned}
-    return Rule(name, sentence, "ExpectColumnValuesToNotBeInSet", arguments, f"none of {len(banned)} test samples")
+    threshold = threshold or f"none of {len(banned)} test samples"
+    return Rule(name, sentence, "ExpectColumnValuesToNotBeInSet", arguments, threshold, defect=defect)
 
 
 def _matches(name: str, sentence: str, column: str, regex: str, threshold: str) -> Rule:

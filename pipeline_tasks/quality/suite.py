@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_tasks.quality.rules import Rule
+from pipeline_tasks.schema import ATTENTION
 
 ROW_NAME = "pair_id"
 EXAMPLES = 5
@@ -58,16 +59,25 @@ def check(title: str, rules: Sequence[Rule], rows: pd.DataFrame) -> tuple[list[O
 
 def _expectation(rule: Rule) -> Any:
     import great_expectations.expectations as gxe
-    from great_expectations.expectations.row_conditions import Column
 
-    condition = {"row_condition": Column("defect") == rule.defect} if rule.defect else {}
     return getattr(gxe, rule.expectation)(
         **rule.arguments,
-        **condition,
+        **_condition(rule),
         severity=rule.severity,
         description=f"{rule.sentence}: {rule.threshold}{' (warning)' if rule.severity == 'warning' else ''}",
         meta={"key": rule.key},
     )
+
+
+def _condition(rule: Rule) -> dict[str, Any]:
+    from great_expectations.expectations.row_conditions import Column
+
+    if rule.defect:
+        return {"row_condition": Column("defect") == rule.defect}
+    if rule.generated is None:
+        return {}
+    kind = Column("mask_kind")
+    return {"row_condition": kind == ATTENTION if rule.generated else kind != ATTENTION}
 
 
 def _observed(result: Any) -> str:

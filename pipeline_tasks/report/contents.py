@@ -5,24 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline_tasks.schema import Pair, Sample, SetAside
+from pipeline_tasks.schema import Pair, Sample, SetAside, StrengthTrial
 
 
 @dataclass(frozen=True)
 class Example:
-    """A pair and the normal image it was made on."""
+    """A pair, and the normal image that it was made on or with: PNG, RGB uint8."""
 
     pair: Pair
-    normal: Sample
+    normal: bytes
 
 
 @dataclass(frozen=True)
 class DefectContents:
-    """A defect's examples, and some of its real samples to hold them against; large, so loaded when called for."""
+    """A defect's examples, some of its real samples to hold them against, and trials of its strength.
+
+    They are large, so loaded when called for. source: the product that the real samples are of.
+    """
 
     defect: str
+    source: str
     examples: Callable[[], Sequence[Example]]
     real: Callable[[], Sequence[Sample]]
+    trials: Callable[[], Sequence[StrengthTrial]]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.report.charts import loss_chart
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
 from pipeline_tasks.report.pictures import full, located, window_around, zoomed, zoomed_outline
+from pipeline_tasks.report.strength import strength_section
 from pipeline_tasks.report.tables import checks, count_table, score_tables
-from pipeline_tasks.schema import Sample
+from pipeline_tasks.schema import ATTENTION, Pair, Sample
 
 SET_ASIDE_SHOWN = 50
 MASK_ORIGINS = {
@@ -19,8 +20,9 @@ MASK_ORIGINS = {
     "image": "interpolated from",
     "latent": "interpolated in latent space from",
     "perlin": "of noise, appearance from",
+    ATTENTION: "generated with the image (attention of the defect blocks)",
 }
-"""What the kinds of masks are called, before the names of their parents."""
+"""What the kinds of masks are called, before the names of their parents, if any."""
 
 
 def render(head: Head, products: Sequence[ProductContents]) -> str:
@@ -53,27 +55,29 @@ def _product(contents: ProductContents) -> dict[str, Any]:
         "set_aside_more": max(0, len(contents.set_aside) - SET_ASIDE_SHOWN),
         "set_aside_total": len(contents.set_aside),
         "chart": loss_chart(contents.curve),
-        "defects": [_defect(defect) for defect in contents.defects],
+        "defects": [_defect(defect, contents.product) for defect in contents.defects],
     }
 
 
-def _defect(contents: DefectContents) -> dict[str, Any]:
+def _defect(contents: DefectContents, product: str) -> dict[str, Any]:
     return {
         "name": contents.defect,
+        "learned_on": contents.source if contents.source != product else "",
         "pairs": [_pair(example) for example in contents.examples()],
         "real": [_real(sample) for sample in contents.real()],
+        "strength": strength_section(contents.trials()),
     }
 
 
 def _pair(example: Example) -> dict[str, Any]:
     pair = example.pair
-    image, normal, mask = decode_image(pair.image), decode_image(example.normal.image), decode_mask(pair.mask)
+    image, normal, mask = decode_image(pair.image), decode_image(example.normal), decode_mask(pair.mask)
     window = window_around(mask)
-    parents = list(dict.fromkeys([pair.parent_a, pair.parent_b]))
     return {
         "id": pair.pair_id,
-        "mask": f"{MASK_ORIGINS[pair.mask_kind]} {' and '.join(parents)}",
-        "normal": f"{pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}",
+        "mask": _mask_origin(pair),
+        "normal": _normal_origin(pair),
+        "scales": _scales(pair),
         "area": pair.mask_area_px,
         "change": pair.change_inside,
         "pictures": [
@@ -85,6 +89,27 @@ def _pair(example: Example) -> dict[str, Any]:
             zoomed_outline(image, mask, window),
         ],
     }
+
+
+def _mask_origin(pair: Pair) -> str:
+    parents = dict.fromkeys(parent for parent in (pair.parent_a, pair.parent_b) if parent is not None)
+    return f"{MASK_ORIGINS[pair.mask_kind]} {' and '.join(parents)}".rstrip()
+
+
+def _normal_origin(pair: Pair) -> str:
+    if pair.normal_path is None:
+        return "normal image: generated too"
+    return f"on {pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}"
+
+
+def _scales(pair: Pair) -> str:
+    """Return what guided the pair and how its attention mask fits what changed, as far as that is known."""
+    known = {
+        "w_p {:g}": pair.product_scale,
+        "w_d {:.2f}": pair.defect_scale,
+        "attention mask overlaps what changed by {:.2f} (IoU)": pair.agreement,
+    }
+    return ", ".join(words.format(value) for words, value in known.items() if value is not None)
 
 
 def _real(sample: Sample) -> dict[str, str]:

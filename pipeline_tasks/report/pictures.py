@@ -49,6 +49,11 @@ def window_around(mask: Mask) -> Window:
     return Window(left, top, right, bottom)
 
 
+def whole(pixels: NDArray[Any]) -> Window:
+    """Return the window that shows all of an image or mask, [H, W, ...]."""
+    return Window(0, 0, pixels.shape[1], pixels.shape[0])
+
+
 def _inside(centre: int, length: int, size: int) -> tuple[int, int]:
     """Return start and end of `length` pixels about `centre`, shifted and cut to lie within `size`."""
     start = max(0, min(centre - length // 2, size - length))
@@ -58,6 +63,11 @@ def _inside(centre: int, length: int, size: int) -> tuple[int, int]:
 def full(pixels: Pixels) -> str:
     """Return the whole image, RGB uint8 [H, W, 3], as a data URI."""
     return _uri(_resized(pixels, FULL_PX / max(pixels.shape[:2])))
+
+
+def at_most_full(pixels: Pixels) -> str:
+    """Return the whole image, RGB uint8 [H, W, 3], at its own size or, if it is larger, at FULL_PX, as a data URI."""
+    return _uri(_resized(pixels, min(1.0, FULL_PX / max(pixels.shape[:2]))))
 
 
 def located(pixels: Pixels, mask: Mask) -> str:

@@ -27,13 +27,15 @@ def run(
     synthetic: Mapping[str, Iterable[Pair]],
     generator: str,
     advance: Callable[[], object],
+    left_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train the same detector for every arm and seed, score it on the real test split, and judge the generator.
 
     Arms: REAL_ONLY and, for each backend in `synthetic`, real data with its pairs, which fill `synthetic_fraction` of
     the defect windows. The arms share seeds, real data and number of steps. `advance` is called `count_steps` times.
-    The result is JSON values; where there is nothing to compare, its verdict says why. Raises LeakageError naming the
-    base sample or pair that comes from a test sample.
+    The result is JSON values; where there is nothing to compare, its verdict says why. It also names the defects
+    `left_out`, which are learned on other products. Raises LeakageError naming the base sample or pair that comes from
+    a test sample.
     """
     held_out = HeldOut.of(test)
     for sample in base:
@@ -41,7 +43,7 @@ def run(
     pairs = {backend: _pair_scenes(made, held_out, params) for backend, made in synthetic.items()}
     result = _setting(params, product, base, test)
     if reason := _nothing_to_compare(base, test, pairs, generator):
-        return result | {"arms": {}, "verdict": not_applicable(reason)}
+        return result | {"arms": {}, "verdict": _with_note(not_applicable(reason), product, left_out)}
     real, scenes = ([open_scene(s.image, s.mask, params.max_image_px) for s in split] for split in (base, test))
     labelled = list(zip((sample.defect for sample in test), scenes, strict=True))
     arms = {}
@@ -50,7 +52,7 @@ def run(
         sheets = [_score(train_detector(real, made, params, each, advance), labelled, advance) for each in seeds]
         arms[arm] = {"seeds": list(params.seeds), "synthetic_images": len(made), **_summary(sheets, test)}
     real_ap, synthetic_ap = (arms[arm]["pixel_ap"]["values"] for arm in (REAL_ONLY, arm_name(generator)))
-    return result | {"arms": arms, "verdict": judge(generator, real_ap, synthetic_ap)}
+    return result | {"arms": arms, "verdict": _with_note(judge(generator, real_ap, synthetic_ap), product, left_out)}
 
 
 def arm_name(backend: str) -> str:
@@ -91,6 +93,14 @@ def _nothing_to_compare(
     if missing := [backend for backend in sorted({generator, *pairs}) if not pairs.get(backend)]:
         return f"there are no pairs by {' and '.join(missing)}"
     return None
+
+
+def _with_note(verdict: dict[str, str], product: str, left_out: Sequence[str]) -> dict[str, str]:
+    """Return the verdict with a sentence on the defects that have pairs, but no real sample to measure them by."""
+    if not left_out:
+        return verdict
+    note = f"Pairs of {', '.join(left_out)} are left out: '{product}' has no real ones to compare with."
+    return verdict | {"sentence": f"{verdict['sentence']} {note}"}
 
 
 def _score(network: nn.Module, test: Sequence[tuple[str, Scene]], advance: Callable[[], object]) -> ScoreSheet:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline_tasks.backends.pairs import make_pairs
-from pipeline_tasks.backends.protocol import Backend
+from pipeline_tasks.backends.pairs import make_pairs, requests_of
+from pipeline_tasks.backends.protocol import Backend, Graded
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import PromptBook
-from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
+from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample, StrengthTrial
 
 Samples = Callable[[set[str]], Mapping[str, Sample]]
 """Fetches base samples by source_path."""
@@ -24,6 +24,18 @@ def run(
 
     Raises DataError or LeakageError if a row names a sample outside the base split.
     """
-    parents = samples({path for row in shard for path in (row.parent_a, row.parent_b)})
-    hosts = normals({row.normal_path for row in shard})
-    yield from make_pairs(backend, shard, parents, hosts, prompts, params)
+    yield from make_pairs(backend, shard, *_sources(shard, samples, normals), prompts, params)
+
+
+def try_strengths(
+    backend: Graded, rows: Sequence[MaskRow], samples: Samples, normals: Samples, prompts: PromptBook
+) -> list[StrengthTrial]:
+    """Return each mask row made at rising strengths of its defect. Raises as `run`."""
+    return backend.trials(list(requests_of(rows, *_sources(rows, samples, normals), prompts)))
+
+
+def _sources(
+    rows: Sequence[MaskRow], samples: Samples, normals: Samples
+) -> tuple[Mapping[str, Sample], Mapping[str, Sample]]:
+    parents = samples({path for row in rows for path in (row.parent_a, row.parent_b)})
+    return parents, normals({row.normal_path for row in rows})

@@ -31,12 +31,16 @@ ReadFile = Callable[[Path], bytes]
 
 
 def run(
-    params: Ingest, product: str, raw: Iterable[RawSample | RawReject], read_file: ReadFile
+    params: Ingest,
+    product: str,
+    raw: Iterable[RawSample | RawReject],
+    read_file: ReadFile,
+    normals_only: bool = False,
 ) -> Iterator[Sample | SetAside]:
     """Yield the samples of a product, grouped by split and defect, and a SetAside for every file that is none.
 
     `raw` is grouped by defect. Where there are no normal images to learn from, counterparts of the base defects stand
-    in. Raises DataError if no defect sample is left.
+    in. Raises DataError if no defect sample is left; of a product that has `normals_only`, no normal one to learn from.
     """
     base_defects: list[Sample] = []
     usable, reasons, normals = 0, Counter[str](), 0
@@ -52,9 +56,10 @@ def run(
                 if row.split == "base":
                     base_defects.append(row)
             yield row
-    if not usable:
+    if not (normals if normals_only else usable):
         found = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common()) or "no file at all"
-        raise DataError(f"product '{product}': no usable defect image, set aside: {found}; see the set-aside table")
+        wanted = "normal image in train/good" if normals_only else "defect image"
+        raise DataError(f"product '{product}': no usable {wanted}, set aside: {found}; see the set-aside table")
     if not normals:
         yield from map(_counterpart, base_defects)
 

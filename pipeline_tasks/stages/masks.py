@@ -35,12 +35,15 @@ def run(
     seed: int,
     product: str,
     defect: str,
+    source: str,
     samples: Iterable[Sample],
     normals: Iterable[Sample],
     load_morph: Callable[[], Morph] | None = None,
 ) -> Iterator[MaskRow | Refused]:
     """Yield pair after pair of `defect`: a mask made from those of its base `samples`, placed on one of `normals`.
 
+    `samples` are of the product `source`. Where that is another one (zero-shot, DefectDiffu section 3.6), the places
+    seen there mean nothing here: masks go anywhere on the object, and those too large for it are scaled down.
     A pair depends on the run's `seed` and its index alone. Without real masks there are no pairs.
     Samples are read once, one at a time, and only their masks kept. `load_morph` loads the trained latent model, where
     there is one; it is called only if masks are made in latent space.
@@ -55,7 +58,7 @@ def run(
         )
     if not parents:
         return iter(())
-    sources = _Sources(product, defect, parents, hosts, params, *_choose(params, parents, load_morph))
+    sources = _Sources(product, defect, source, parents, hosts, params, *_choose(params, parents, load_morph))
     return (_make_pair(i, derive_seed(seed, product, defect, i), sources) for i in range(params.pairs_per_defect))
 
 
@@ -101,11 +104,17 @@ def _read_host(normal: Sample) -> _Host:
 class _Sources:
     product: str
     defect: str
+    origin: str
     parents: Sequence[Parent]
     hosts: Sequence[_Host]
     params: Masks
     choice: Choice
     between: Interpolate
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the real masks are another product's."""
+        return self.origin != self.product
 
 
 def _make_pair(index: int, seed: int, sources: _Sources) -> MaskRow | Refused:
@@ -143,7 +152,7 @@ def _descend(choice: Choice, sources: _Sources, rng: np.random.Generator) -> Des
 def _put(choice: Choice, descent: Descent, on: Mask, sources: _Sources, rng: np.random.Generator) -> Placement:
     if choice.kind == "perlin":
         return place_noise(descent.shape, on, sources.params.perlin, rng)
-    return place(descent.shape, on, [p.seen for p in sources.parents], sources.params, rng)
+    return place(descent.shape, on, [p.seen for p in sources.parents], sources.params, rng, sources.foreign)
 
 
 def _row(
@@ -160,6 +169,7 @@ def _row(
         pair_index=index,
         product=sources.product,
         defect=sources.defect,
+        source=sources.origin,
         seed=seed,
         normal_path=host.path,
         normal_sha256=host.sha256,
@@ -169,7 +179,7 @@ def _row(
         parent_b=descent.b.path,
         alpha=descent.alpha,
         warp=placed.warp.ravel().tolist(),
-        placement=1.0 if choice.kind == "perlin" else sources.params.placement_spread,
+        placement=1.0 if sources.foreign or choice.kind == "perlin" else sources.params.placement_spread,
         attempts=attempts,
         mask_area_px=int(placed.mask.sum()),
         mask=encode_mask(placed.mask),

@@ -1,18 +1,23 @@
 """Prompts: a text per defect of a product and, with CLIP, per real defect image (METHODS section 1).
 
 `template`: CAGen section 4. `semantic`: AnomalyAlign gives the aim, phrases that describe the image; the bank of
-phrases and the greedy rule here are ours.
+phrases and the greedy rule here are ours. `disentangled`: DefectDiffu section 3.2, of unified names.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import ConfigError, LeakageError
 from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
 from pipeline_tasks.params import Prompts
+from pipeline_tasks.prompts import ProductNames, fusion_prompt
 from pipeline_tasks.schema import Sample
+from pipeline_tasks.yaml_files import read_yaml
 
 Similarity = Callable[[Sequence[str]], NDArray[np.float64]]
 """N texts -> their cosine similarities [N] with one image."""
@@ -23,6 +28,32 @@ Look = Callable[[Pixels, Mask], Similarity]
 def run(params: Prompts, product: str, defects: Sequence[str]) -> dict[str, str]:
     """Return {defect: prompt}. Underscores in names become spaces. Raises ConfigError for an unknown placeholder."""
     return {defect: _prompt(params.template, [], defect, product) for defect in defects}
+
+
+def disentangle(params: Prompts, product: str, defects: Sequence[str]) -> tuple[dict[str, str], ProductNames]:
+    """Return {defect: fusion prompt} and the names it is made of: DefectDiffu section 3.2 and Table 2.
+
+    A defect's unified name is that of params.names, else that of unified_names.yaml, else its own.
+    """
+    shipped: Mapping[str, Any] = read_yaml(Path(__file__).with_name("unified_names.yaml"), "install defectline again")
+    unified = shipped.get(product, {}) | params.names.get(product, {})
+    names = ProductNames(_words(product), {defect: _words(unified.get(defect, defect)) for defect in defects})
+    return {defect: fusion_prompt(names.product, name) for defect, name in names.defects.items()}, names
+
+
+def check_zero_shot(params: Prompts, catalog: Catalog) -> None:
+    """Raise ConfigError if a product has real defects under the unified name of one it is said never to have shown."""
+    for item in catalog.defects.values():
+        if item.source == item.product:
+            continue
+        name = disentangle(params, item.source, [item.defect])[1].defects[item.defect]
+        own = [d.defect for d in catalog.defects.values() if d.source == d.product == item.product]
+        for defect, known in disentangle(params, item.product, own)[1].defects.items():
+            if known == name:
+                raise ConfigError(
+                    f"params.yaml: zero_shot: '{item.defect}' of '{item.source}' is learned as '{name}', and so is "
+                    f"'{defect}' of '{item.product}'; remove the entry, or name one otherwise in prompts.names"
+                )
 
 
 def describe(

@@ -8,6 +8,7 @@ from pipeline_tasks.params import Params
 from pipeline_tasks.report.contents import DefectContents, Head, ProductContents
 from pipeline_tasks.report.page import render
 from pipeline_tasks.report.pictures import contact_sheet, draw_location, window_around
+from pipeline_tasks.report.strength import strength_figures
 
 
 def run(head: Head, products: Sequence[ProductContents]) -> Iterator[tuple[str, bytes]]:
@@ -25,7 +26,7 @@ def _contact_sheet(contents: DefectContents) -> bytes | None:
     for example in contents.examples():
         image, mask = decode_image(example.pair.image), decode_mask(example.pair.mask)
         zoom = window_around(mask).of(image)
-        rows.append([decode_image(example.normal.image), image, draw_location(image, mask), zoom])
+        rows.append([decode_image(example.normal), image, draw_location(image, mask), zoom])
     return contact_sheet(rows) if rows else None
 
 
@@ -43,7 +44,7 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
 
 
 def metrics(products: Sequence[ProductContents]) -> dict[str, float]:
-    """Return every arm's scores, the pairs by defect and the failed expectations, each under its product."""
+    """Return every arm's scores, pairs and strength trials by defect, failed expectations, each under its product."""
     found: dict[str, float] = {}
     for product in products:
         name = product.product
@@ -52,6 +53,9 @@ def metrics(products: Sequence[ProductContents]) -> dict[str, float]:
             for defect, by_defect in (scores.get("per_defect") or {}).items():
                 found |= _scores(f"{name}/{arm}/{defect}", by_defect)
         found |= {f"{name}/pairs/{defect}": float(made) for defect, made in product.gate["counts"]["pairs"].items()}
+        for contents in product.defects:
+            figures = strength_figures(contents.trials())
+            found |= {f"{name}/strength/{contents.defect}/{figure}": value for figure, value in figures.items()}
         found[f"{name}/gate/failed_expectations"] = float(sum(not e["success"] for e in product.gate["expectations"]))
     return found
 

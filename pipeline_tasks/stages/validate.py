@@ -51,7 +51,7 @@ def run(params: Validate, expected: Expected, pairs: pd.DataFrame, rejected: Map
     made, again = Counter(pairs.defect), Counter(pairs.defect[pairs.attempts > 1])
     counts = {
         "asked_per_defect": expected.asked,
-        "pairs": {defect: made[defect] for defect in sorted({*expected.defects, *made})},
+        "pairs": {defect: made[defect] for defect in sorted({*expected.wanted, *made})},
         "made_again": dict(sorted(again.items())),
         "rejected": dict(sorted(rejected.items())),
         "base": dict(sorted(Counter(expected.base.defect).items())),
@@ -62,5 +62,5 @@ def run(params: Validate, expected: Expected, pairs: pd.DataFrame, rejected: Map
 
 def _entry(outcome: Outcome) -> dict[str, Any]:
     rule = asdict(outcome.rule)
-    del rule["expectation"], rule["arguments"]
+    del rule["expectation"], rule["arguments"], rule["generated"]
     return rule | {"column": outcome.rule.column, "success": outcome.success, "observed": outcome.observed}

@@ -69,6 +69,24 @@ class Mingling:
         return [whole(request, np.full(request.normal.shape, level)) for request in requests]
 
 
+class Inventor:
+    """A backend that makes image, normal image and mask itself, whatever it is asked for: a square of `side` px."""
+
+    name, digest = "inventor", "0" * 64
+
+    def __init__(self, side):
+        self.side = side
+
+    def render(self, requests, first):
+        normal, mask = np.full((32, 32, 3), 90.4, np.float32), np.zeros((32, 32), bool)
+        mask[8 : 8 + self.side, 8 : 8 + self.side] = True
+        pixels = np.where(mask[..., None], np.float32(200), normal)
+        return [
+            Rendered(Box(0, 0, 32, 32), pixels, normal, mask=mask, product_scale=1.0, defect_scale=1.5, agreement=0.5)
+            for _ in requests
+        ]
+
+
 @pytest.fixture
 def make(params, defects, normals):
     """Makes the pairs of mask rows with a backend, under changed parameters."""
@@ -136,6 +154,22 @@ def test_a_derived_normal_is_flagged(params, rows, defects, normals):
     derived = {k: replace(v, derived_from="d/0.png") for k, v in normals.items()}
     (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, params)
     assert pair.normal_derived
+
+
+def test_a_pair_that_is_made_whole_brings_its_own_normal_image_and_mask(make, rows):
+    (pair,) = make(Inventor(8), rows([(0, 0)]))
+    image, mask, normal = decode_image(pair.image), decode_mask(pair.mask), decode_image(pair.normal)
+    assert (pair.width, pair.height, pair.mask_area_px) == (32, 32, 64) and mask[8:16, 8:16].all()
+    assert (normal == 90).all() and (image[~mask & ~dilate(mask, 3)] == 90).all() and (image[mask] == 200).all()
+    assert pair.normal_sha256 == hashlib.sha256(normal.tobytes()).hexdigest() and not pair.normal_derived
+    assert (pair.normal_path, pair.parent_a, pair.parent_b, pair.alpha, pair.warp) == (None, None, None, None, [])
+    assert (pair.mask_kind, pair.alignment, pair.spill) == ("attention", 1.0, 0.0)
+    assert (pair.product_scale, pair.defect_scale, pair.agreement) == (1.0, 1.5, 0.5)
+
+
+def test_an_empty_mask_is_no_pair_even_where_any_alignment_will_do(make, rows):
+    (rejected,) = make(Inventor(0), rows([(0, 0)]), attempts=2)
+    assert isinstance(rejected, Rejected) and (rejected.attempts, rejected.alignment) == (2, 0.0)
 
 
 def test_pairs_do_not_depend_on_what_is_made_beside_them(make, params, rows):

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from pipeline_tasks.catalog import load_catalog
 
 
@@ -23,6 +25,40 @@ def test_one_generator_for_all_products_is_asked_for(defectline, product_folder)
     assert load_catalog().generator_of("plate") == "shared"
     defectline("catalog", "plate")
     assert list(load_catalog().generators) == ["plate"], "and given up again"
+
+
+def zero_shot(backend="dit"):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["backend"]["name"], params["prompts"]["kind"] = backend, "disentangled"
+    params["zero_shot"] = [{"source": "plate", "defect": "pit", "product": "tile"}]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def two_products(product_folder):
+    parts = product_folder.root.parent / "parts"
+    type(product_folder)(parts / "plate").good(1).defect("pit", 1)
+    type(product_folder)(parts / "tile").good(1)
+    return parts
+
+
+def test_zero_shot_defects_of_params_enter_the_catalog(defectline, product_folder):
+    parts = two_products(product_folder)
+    zero_shot()
+    ran = defectline("catalog", parts, "--shared")
+    assert (ran.status, ran.out) == (0, "catalog.yaml: products plate, tile; defects plate-pit, tile-pit\n")
+    assert load_catalog().defects["tile-pit"].source == "plate"
+    ran = defectline("catalog", parts)
+    assert ran.status == 1
+    assert "found one for each (plate, tile); run `defectline catalog` with --shared" in ran.err
+
+
+def test_zero_shot_needs_the_backend_that_can(defectline, product_folder):
+    parts = two_products(product_folder)
+    zero_shot("controlnet")
+    ran = defectline("catalog", parts, "--shared")
+    assert ran.status == 1
+    assert ran.err.startswith("error: params.yaml: zero_shot needs backend.name: dit, found controlnet; change it")
+    assert not Path("catalog.yaml").exists()
 
 
 def test_an_unchanged_catalog_is_not_written_again(defectline, product_folder):

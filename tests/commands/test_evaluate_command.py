@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rows import PROMPTS, mask_row, noisy_sample
+from rows import PROMPTS, mask_row, noisy_sample, pair
 from settings import write_settings
 
 from pipeline_tasks.commands.evaluate import evaluate
@@ -67,6 +67,27 @@ def test_rejected_pairs_are_no_pairs(options):
     write_rows(Path("pairs/pit/rejected/00000.parquet"), [Rejected(3, "plate", "pit", 3, 0.1)], Rejected)
     evaluate(**options)
     assert json.loads(Path("result.json").read_text())["arms"]["real_and_inpainting"]["synthetic_images"] == 2
+
+
+def test_pairs_of_defects_that_are_learned_on_other_products_are_left_out(options):
+    elsewhere = [pair("crack", index, source="tile") for index in range(3)]
+    write_rows(Path("pairs/crack/00000.parquet"), elsewhere, Pair)
+    evaluate(**options)
+    result = json.loads(Path("result.json").read_text())
+    assert result["arms"]["real_and_inpainting"]["synthetic_images"] == 2
+    assert result["verdict"]["sentence"].endswith(
+        " Pairs of crack are left out: 'plate' has no real ones to compare with."
+    )
+
+
+def test_a_product_with_pairs_of_such_defects_alone_has_nothing_to_compare(options):
+    for table in ("base/pit", "test/pit", "masks/pit", "pairs/pit/00000"):
+        Path(f"{table}.parquet").unlink()
+    write_rows(Path("pairs/crack/00000.parquet"), [pair("crack", 0, source="tile")], Pair)
+    evaluate(**options)
+    verdict = json.loads(Path("result.json").read_text())["verdict"]
+    assert verdict["outcome"] == "not_applicable"
+    assert verdict["sentence"].startswith("No comparison: the test split holds no defect image. Pairs of crack are")
 
 
 @pytest.mark.parametrize("split", ["base", "test"])

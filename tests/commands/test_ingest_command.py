@@ -2,6 +2,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline_tasks.commands.ingest import SHOWN
 from pipeline_tasks.schema import Sample, SetAside
@@ -38,6 +39,26 @@ def test_each_defect_gets_a_table_in_each_split(ingest, product_folder):
     assert ran.out.splitlines()[-1] == (
         "plate: pit base 2, pit test 4, scratch base 1, good base 2, good test 1; set aside 0"
     )
+
+
+def test_a_product_with_normal_images_only_is_read_if_it_is_a_zero_shot_target(ingest, product_folder):
+    product_folder.good(2).image("test/pit/000.png")
+    assert "no usable defect image" in ingest().err
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["zero_shot"] = [{"source": "tile", "defect": "pit", "product": "plate"}]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert ingest().status == 0
+    base, test = tables("out/base"), tables("out/test")
+    assert ({name: len(rows) for name, rows in base.items()}, test) == ({"good": 2}, {"good": []})
+    assert [row.source_path for row in set_aside()] == ["test/pit/000.png"]
+
+
+def test_a_target_without_a_normal_image_to_learn_from_is_refused(ingest, product_folder):
+    product_folder.good(1, "test")
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["zero_shot"] = [{"source": "tile", "defect": "pit", "product": "plate"}]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert "product 'plate': no usable normal image in train/good, set aside: no file at all" in ingest().err
 
 
 def test_bad_files_are_listed_and_do_not_stop_the_others(ingest, product_folder):

@@ -47,14 +47,15 @@ def call(tmp_path, monkeypatch):
     app = typer.Typer()
     app.command()(masks)
 
-    def call(samples, attempts=60, backend="inpainting", **masks):
+    def call(samples, attempts=60, backend="inpainting", source="plate", **masks):
         params["backend"] |= {"name": backend, "resolution_px": 64}
+        params["prompts"]["kind"] = "disentangled" if backend == "dit" else "template"
         params["masks"] |= {"pairs_per_defect": 12, "attempts": attempts, "device": "cpu", **masks}
         Path("params.yaml").write_text(yaml.safe_dump(params))
         write_rows(Path("pit.parquet"), samples, Sample)
         write_rows(Path("good.parquet"), [sample("n.png")], Sample)
-        options = "--product plate --defect pit --samples pit.parquet --normals good.parquet --masks out/pit.parquet"
-        options += " --pretrained pretrained --prompts plate.json"
+        options = f"--product plate --defect pit --source {source} --samples pit.parquet --normals good.parquet"
+        options += f" --pretrained pretrained --prompts {source}.json --masks out/pit.parquet"
         return CliRunner().invoke(app, options.split())
 
     return call
@@ -71,13 +72,29 @@ def test_masks_are_written_and_counted(call):
     assert f"{interpolated} x image (mean area {area:.2%} < tau 5.30%)" in result.output
 
 
-def test_latent_masks_come_from_the_pretrained_model(call, tmp_path):
+def test_zero_shot_masks_need_no_table_of_such_defects_of_the_product(call):
+    """There are but the source's defects and the product's normal images."""
+    result = call([sample("a.png", pit(5)), sample("b.png", pit(8))], backend="dit", source="tile")
+    assert result.exit_code == 0, result.output
+    rows = list(read_rows(Path("out/pit.parquet"), MaskRow))
+    assert {(row.product, row.source, row.normal_path) for row in rows} == {("plate", "tile", "n.png")}
+    assert {path.name for path in Path().rglob("*.parquet")} == {"pit.parquet", "good.parquet"}
+
+
+def test_zero_shot_masks_with_another_backend_name_the_key(call):
+    result = call([sample("a.png", pit(5))], backend="controlnet", source="tile")
+    assert isinstance(result.exception, ConfigError)
+    assert "'pit' on 'plate' is learned on 'tile', which controlnet cannot: set backend.name" in str(result.exception)
+
+
+@pytest.mark.parametrize(("backend", "source"), [("controlnet", "plate"), ("dit", "plate"), ("dit", "tile")])
+def test_latent_masks_come_from_the_pretrained_model(call, tmp_path, backend, source):
     folder = save_tiny_pipeline(tmp_path / "pretrained")
     described = describe(folder)
     (folder / "pretrained.json").write_text(json.dumps({"source": "scratch", "revision": None} | described))
-    Path("plate.json").write_text(json.dumps({"defects": {"pit": "pit plate"}, "samples": {}}))
+    Path(f"{source}.json").write_text(json.dumps({"defects": {"pit": f"pit {source}"}, "samples": {}}))
     samples = [sample("a.png", pit(5)), sample("b.png", pit(8))]
-    result = call(samples, attempts=1, backend="controlnet", kind="latent", latent_steps=1)
+    result = call(samples, attempts=1, backend=backend, source=source, kind="latent", latent_steps=1)
     assert result.exit_code == 0, result.output
     rows = list(read_rows(Path("out/pit.parquet"), MaskRow))
     assert f"{len(rows)} masks from 2 real ones, refused {12 - len(rows)}" in result.output
@@ -95,7 +112,7 @@ def test_latent_masks_without_the_model_say_what_is_missing(call):
 def test_latent_masks_with_another_backend_name_the_key(call):
     result = call([sample("a.png", pit(5)), sample("b.png", pit(8))], kind="latent")
     assert isinstance(result.exception, ConfigError)
-    assert "set backend.name to controlnet" in str(result.exception)
+    assert "set backend.name to controlnet or dit" in str(result.exception)
 
 
 def test_refused_pairs_are_counted_with_their_reason(call):

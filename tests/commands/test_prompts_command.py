@@ -42,7 +42,22 @@ def test_prompts_are_written_for_each_defect_and_for_normal_images(defectline):
         "clip": None,
         "defects": TEMPLATES,
         "samples": {},
+        "names": None,
     }
+
+
+def test_disentangled_prompts_come_with_the_names_they_are_made_of(defectline):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["prompts"] |= {"kind": "disentangled", "names": {"plate": {"deep_pit": "hole"}}}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    for name in ("good", "scratch", "deep_pit"):
+        write_rows(Path(f"base/{name}.parquet"), [], Sample)
+    ran = defectline(*COMMAND)
+    assert (ran.status, ran.out) == (0, "plate: 3 prompts of defects, 0 of samples, disentangled\n")
+    book = read_prompts(Path("out/plate.json"))
+    assert book.of("plate", "deep_pit", "") == "A photo of hole plate"
+    assert book.names("plate", "deep_pit") == ("plate", "hole")
+    assert book.names("plate", "good") == ("plate", "good")
 
 
 def test_semantic_prompts_are_written_for_each_sample(semantic, tmp_path):

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow import MlflowClient
-from rows import pair, sample
+from rows import PLAIN, pair, sample, trials
 from settings import write_settings
 
 from pipeline_tasks.commands.register import register
 from pipeline_tasks.errors import PublicationError
-from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
+from pipeline_tasks.images.codec import encode_image
+from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.storage import write_json, write_rows
 
 DEFECTS = ["pit", "scratch"]
@@ -61,19 +62,23 @@ def md5(path):
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def write_lock(generator="plate"):
+def write_lock(generator="plate", targets=()):
     stages = {
         stage: {"cmd": "c", "outs": [{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths]}
-        for stage, paths in outputs("plate", generator).items()
+        for product in ["plate", *targets]
+        for stage, paths in outputs(product, generator).items()
     }
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
 
-def write_catalog(generator="plate"):
+def write_catalog(generator="plate", targets=()):
+    """Write a catalog of the plate, and of target products that its defects are made on as well."""
+    products = ["plate", *targets]
+    shared = {"source": "plate", "generator": generator, "prompts": "data/prompts"}
     catalog = {
-        "products": {"plate": {"path": "raw", "layout": "mvtec"}},
+        "products": {product: {"path": "raw", "layout": "mvtec"} for product in products},
         "generators": {generator: {"base": "data/base", "prompts": "data/prompts"}},
-        "defects": {f"plate-{d}": {"product": "plate", "defect": d, "generator": generator} for d in DEFECTS},
+        "defects": {f"{p}-{d}": {"product": p, "defect": d, **shared} for p in products for d in DEFECTS},
     }
     Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
 
@@ -160,6 +165,65 @@ def test_a_generator_of_several_products_is_registered_under_its_own_name(worksp
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     assert model.name == "defectline-shared-generator"
     assert model.tags["defectline.digest"] == lock["train@shared"]["outs"][0]["md5"]
+
+
+def write_transformer(start):
+    layers = {"background_layers": 3, "defect_layers": 2, "fusion_layers": 1}
+    write_json(Path("data/models/plate/tdia/config.json"), layers)
+    card = {"source": "scratch", "revision": None, "codec_psnr_db": None, "transformer": start}
+    write_json(Path("data/pretrained/plate/pretrained.json"), card)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (None, "random weights"),
+        (
+            {"source": "lab/DiT", "revision": "abcdef0123456789", "files": {}, "digest": ""},
+            "lab/DiT, revision abcdef012345",
+        ),
+    ],
+)
+def test_a_transformer_is_told_with_its_blocks_and_what_they_start_from(workspace, start, words):
+    write_transformer(start)
+    write_lock()
+    register()
+    page = Path(latest()["report"]).read_text()
+    assert f"<dd>3 background, 2 defect, 1 fusion blocks; start: {words}</dd>" in page
+
+
+def test_the_strength_of_a_defect_is_reported_where_it_was_tried(workspace):
+    write_rows(Path("data/pairs/plate/pit/strength/00000.parquet"), trials(3, [0, 10, 20]), StrengthTrial)
+    write_lock()
+    register()
+    assert Path(latest()["report"]).read_text().count("<h4>Defect strength</h4>") == 1
+    metrics = client().get_run(latest()["mlflow_run"]).data.metrics
+    assert metrics["plate/strength/pit/spearman_mean"] == pytest.approx(1)
+    assert "plate/strength/scratch/spearman_mean" not in metrics
+
+
+def test_a_pair_generated_whole_needs_no_normal_image_of_the_base_set(workspace):
+    whole = {"normal_path": None, "mask_kind": "attention", "parent_a": None, "parent_b": None, "alpha": None}
+    rows = [pair("pit", i, **whole, warp=[], normal=encode_image(PLAIN)) for i in range(10)]
+    write_rows(Path("data/pairs/plate/pit/00000.parquet"), rows, Pair)
+    write_lock()
+    register()
+    assert Path(latest()["report"]).read_text().count("normal image: generated too") == 2
+
+
+def test_a_defect_learned_on_another_product_is_shown_beside_that_products_real_ones(workspace):
+    for folder in ("base", "pairs", "validation"):
+        shutil.copytree(f"data/{folder}/plate", f"data/{folder}/tile")
+    for file in ("set_aside/plate.parquet", "prompts/plate.json", "evaluation/plate.json"):
+        shutil.copy(f"data/{file}", f"data/{file.replace('plate', 'tile')}")
+    for defect in DEFECTS:
+        Path(f"data/base/tile/{defect}.parquet").unlink()
+    write_catalog(targets=["tile"])
+    write_lock(targets=["tile"])
+    register()
+    page = Path(latest()["report"]).read_text()
+    assert page.count("learned on plate, made on tile, which has shown no such defect") == len(DEFECTS)
+    assert page.count("<h4>Real on plate, for comparison</h4>") == len(DEFECTS)
 
 
 def test_registering_one_lock_twice_gives_one_run_one_model_and_the_same_report(workspace, capsys):

@@ -58,8 +58,9 @@ def run_generate(project):
     run_train(project, "model")
 
     def run(to):
-        inputs = (project / "masks.parquet", project / "base", project / "plate.json", project / "pretrained")
-        generate("plate", "pit", *inputs, project / "model", project / to)
+        tables = (project / "masks.parquet", project / "base/pit.parquet", project / f"base/{GOOD}.parquet")
+        models = (project / "pretrained", project / "model")
+        generate("plate", "pit", "plate", *tables, project / "plate.json", *models, project / to)
         return content_digest(project / to)
 
     return run

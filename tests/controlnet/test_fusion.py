@@ -3,7 +3,8 @@ import pytest
 import torch
 from settings import settings
 
-from pipeline_tasks.controlnet.fusion import fuse_background, fuse_features, masked_features, with_features
+from pipeline_tasks.controlnet.fusion import fuse_features, masked_features, with_features
+from pipeline_tasks.diffusion.blending import fuse_background
 
 
 def sff(**changes):

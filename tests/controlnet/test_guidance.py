@@ -9,8 +9,9 @@ from tiny_base import save_tiny_pipeline
 
 from pipeline_tasks.controlnet.guidance import GuidedDenoiser
 from pipeline_tasks.controlnet.network import known_latents, make_control
-from pipeline_tasks.controlnet.sampling import Scene, batch_of, draw_noise
+from pipeline_tasks.controlnet.sampling import Scene, batch_of
 from pipeline_tasks.diffusion.base_model import open_pipeline
+from pipeline_tasks.diffusion.blending import draw_noise
 
 TIME = 601
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from pipeline_tasks.controlnet.objective import Objective, alignment_error, min_snr_weights, target
+from pipeline_tasks.controlnet.objective import Objective, alignment_error, min_snr_weights
+from pipeline_tasks.diffusion.targets import target
 
 TIMES = torch.tensor([3, 400, 980])
 

@@ -6,7 +6,8 @@ import torch
 from settings import settings
 
 from pipeline_tasks.controlnet.attention import weight_map
-from pipeline_tasks.controlnet.sampling import Scene, batch_of, draw_noise, draw_step_noise, fuse_end, sample
+from pipeline_tasks.controlnet.sampling import Scene, batch_of, fuse_end, sample
+from pipeline_tasks.diffusion.blending import draw_noise, draw_step_noise
 
 STEPS = 5
 

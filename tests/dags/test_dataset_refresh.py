@@ -15,8 +15,9 @@ def repository(tiny_pipeline):
     """The real dvc.yaml over a catalog of two products."""
     catalog = yaml.safe_load((tiny_pipeline / "catalog.yaml").read_text())
     catalog["products"]["tile"] = {"path": "raw/tile", "layout": "mvtec"}
+    own = {"generator": "tile", "prompts": "data/prompts/tile.json"}
     catalog["generators"]["tile"] = {"base": "data/base/tile", "prompts": "data/prompts/tile.json"}
-    catalog["defects"]["tile-crack"] = {"product": "tile", "defect": "crack", "generator": "tile"}
+    catalog["defects"]["tile-crack"] = {"product": "tile", "source": "tile", "defect": "crack", **own}
     (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     (tiny_pipeline / "dvc.yaml").write_text((REPOSITORY / "dvc.yaml").read_text())
     return tiny_pipeline

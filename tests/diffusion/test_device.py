@@ -10,7 +10,7 @@ def test_every_process_needs_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     check_devices("auto", 2)
     check_devices("cpu", 3)
-    with pytest.raises(ConfigError, match=r"train.controlnet.processes is 3, but PyTorch sees 2 GPUs"):
+    with pytest.raises(ConfigError, match=r"processes is 3, but PyTorch sees 2 GPUs"):
         check_devices("auto", 3)
 
 

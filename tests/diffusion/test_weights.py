@@ -190,7 +190,7 @@ def test_damaged_weights_are_named(pipeline, tmp_path):
 
 def test_no_base_model_says_which_setting_is_needed(tmp_path):
     write_json(tmp_path / CARD, {"source": "none", "revision": None, "files": {}})
-    with pytest.raises(ModelError, match=r"backend.name: controlnet"):
+    with pytest.raises(ModelError, match=r"set backend.name to controlnet or dit"):
         load_base(tmp_path)
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.layouts.discovery import SHARED, discover
+from pipeline_tasks.params import ZeroShot
 
 
 def copy_of(product_folder, name):
@@ -55,6 +56,63 @@ def test_all_products_may_share_one_generator(product_folder):
     }
     assert {d.generator for d in catalog.defects.values()} == {SHARED}
     assert [catalog.generator_of(product) for product in ("bolt", "nut")] == [SHARED, SHARED]
+
+
+def asked(source, defect, product):
+    return ZeroShot(source=source, defect=defect, product=product)
+
+
+def test_a_defect_may_be_made_on_a_product_that_has_normal_images_only(product_folder):
+    parts = two_products(product_folder)
+    copy_of(product_folder, "parts/cap").good(2)
+    catalog, notes = discover(parts, True, [asked("nut", "crack", "cap"), asked("nut", "crack", "bolt")])
+    assert list(catalog.products) == ["bolt", "cap", "nut"]
+    assert list(catalog.defects) == ["bolt-dent", "nut-crack", "nut-dent", "cap-crack", "bolt-crack"]
+    assert catalog.defects["cap-crack"].model_dump() == {
+        "product": "cap",
+        "source": "nut",
+        "defect": "crack",
+        "generator": SHARED,
+        "prompts": "data/prompts",
+    }
+    assert all(d.source == d.product for key, d in catalog.defects.items() if not key.endswith("-crack"))
+    assert (catalog.generator_of("cap"), notes) == (SHARED, [])
+
+
+def test_a_product_with_normal_images_only_is_left_out_unless_it_is_a_target(product_folder):
+    parts = two_products(product_folder)
+    copy_of(product_folder, "parts/cap").good(2)
+    catalog, notes = discover(parts, True, [asked("nut", "crack", "bolt")])
+    assert "cap" not in catalog.products
+    assert notes == [f"{parts / 'cap'}: left out: no defect has both images and masks"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (("nuts", "crack", "bolt"), "source: no product 'nuts'; found: bolt, nut"),
+        (("nut", "crack", "bolts"), "product: no product 'bolts'; found: bolt, nut"),
+        (("nut", "pit", "bolt"), "defect: 'nut' has no usable defect 'pit'; it has: crack, dent"),
+        (("nut", "dent", "bolt"), "product: 'bolt' has real 'dent' of its own; remove the entry"),
+        (("nut", "dent", "nut"), "product: 'nut' has real 'dent' of its own; remove the entry"),
+    ],
+)
+def test_a_wrong_zero_shot_entry_is_named(product_folder, entry, complaint):
+    with pytest.raises(ConfigError) as caught:
+        discover(two_products(product_folder), True, [asked("nut", "crack", "bolt"), asked(*entry)])
+    assert str(caught.value) == f"params.yaml: zero_shot[1]: {complaint}"
+
+
+def test_a_target_gets_a_defect_from_one_source_only(product_folder):
+    parts = two_products(product_folder)
+    copy_of(product_folder, "parts/cap").defect("crack", 1)
+    with pytest.raises(ConfigError, match=r"zero_shot\[1\]: 'crack' on 'bolt' a second time; remove one"):
+        discover(parts, True, [asked("nut", "crack", "bolt"), asked("cap", "crack", "bolt")])
+
+
+def test_zero_shot_needs_a_shared_generator(product_folder):
+    with pytest.raises(ConfigError, match=r"found one for each \(bolt, nut\); run `defectline catalog` with --shared"):
+        discover(two_products(product_folder), False, [asked("nut", "crack", "bolt")])
 
 
 def test_a_product_called_like_the_shared_generator_stays_itself(product_folder):

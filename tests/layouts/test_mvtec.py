@@ -24,10 +24,18 @@ def reasons(product):
 
 def test_a_product_is_known_by_its_folders(product_folder):
     assert not mvtec.matches(product_folder.root)
-    product_folder.good(1)
+    product_folder.image("test/pit/000.png")
     assert not mvtec.matches(product_folder.root)
     product_folder.defect("pit", 1)
     assert mvtec.matches(product_folder.root)
+
+
+def test_normal_images_to_learn_from_are_a_product(product_folder):
+    product_folder.file("train/good/notes.txt", b"text")
+    assert not mvtec.matches(product_folder.root)
+    product_folder.good(1)
+    assert mvtec.matches(product_folder.root)
+    assert mvtec.defects(product_folder.root) == []
 
 
 def test_defects_are_those_with_images_and_masks(product_folder):

@@ -9,6 +9,8 @@ from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.lineage.graph import CACHE, load_graph
 
 REPOSITORY = Path(__file__).parents[2]
+OWN = {"generator": "plate", "prompts": "data/prompts/plate.json"}
+SHARED = {"generator": "shared", "prompts": "data/prompts"}
 CATALOG = {
     "products": {"plate": {"path": "raw/plate", "layout": "mvtec"}, "tile": {"path": "raw/tile", "layout": "mvtec"}},
     "generators": {
@@ -16,9 +18,10 @@ CATALOG = {
         "shared": {"base": "data/base", "prompts": "data/prompts"},
     },
     "defects": {
-        "plate-pit": {"product": "plate", "defect": "pit", "generator": "plate"},
-        "plate-dent": {"product": "plate", "defect": "dent", "generator": "plate"},
-        "tile-crack": {"product": "tile", "defect": "crack", "generator": "shared"},
+        "plate-pit": {"product": "plate", "defect": "pit", "source": "plate", **OWN},
+        "plate-dent": {"product": "plate", "defect": "dent", "source": "plate", **OWN},
+        "tile-crack": {"product": "tile", "defect": "crack", "source": "tile", **SHARED},
+        "tile-pit": {"product": "tile", "defect": "pit", "source": "plate", **SHARED},
     },
 }
 
@@ -41,6 +44,16 @@ def resolved_by_hand(root: Path) -> dict[str, dict]:
                 text = text.replace(f"${{item.{field}}}", value)
             stages[f"{name}@{key}"] = yaml.safe_load(text)
     return stages
+
+
+@pytest.mark.parametrize("stage", ["masks@tile-pit", "generate@tile-pit"])
+def test_zero_shot_never_reads_a_real_defect_of_the_target(repository, stage):
+    """Only the shared generator, which learns from all products, knows more of the target than normal images."""
+    inputs = resolved_by_hand(repository)[stage]["deps"]
+    commands = {found.name: found.command.split() for found in load_graph(repository).stages}
+    for paths in (inputs, commands[stage]):
+        real = [path for path in paths if overlap(path, "data/base")]
+        assert sorted(real) == ["data/base/plate/pit.parquet", "data/base/tile/good.parquet"]
 
 
 def outputs(stage: dict) -> list[str]:

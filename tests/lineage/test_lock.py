@@ -7,11 +7,12 @@ from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage.lock import Output, load_lock
 
+SHARED = {"generator": "shared", "prompts": "data/prompts"}
 CATALOG = Catalog.model_validate(
     {
         "products": {"plate": {"path": "raw", "layout": "mvtec"}},
         "generators": {"shared": {"base": "data/base", "prompts": "data/prompts"}},
-        "defects": {"plate-pit": {"product": "plate", "defect": "pit", "generator": "shared"}},
+        "defects": {"plate-pit": {"product": "plate", "defect": "pit", **SHARED, "source": "plate"}},
     }
 )
 # What DVC 3.67 wrote for these files.
@@ -73,7 +74,7 @@ def test_outputs_are_told_apart_whatever_a_product_is_called(root, product):
     outs = [(f"data/{kind}/{product}", kind) for kind in ("base", "test")]
     ingest = {f"ingest@{product}": entry(*outs, (f"data/set_aside/{product}.parquet", "set_aside"))}
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": ingest}))
-    item = {"product": product, "defect": "pit", "generator": "shared"}
+    item = {"product": product, "defect": "pit", **SHARED, "source": product}
     names = {"products": {product: {"path": "raw", "layout": "mvtec"}}, "defects": {f"{product}-pit": item}}
     found = load_lock(root, Catalog.model_validate(CATALOG.model_dump() | names))
     for kind in ("base", "test", "set_aside"):

@@ -55,6 +55,26 @@ def centre(mask):
     return np.array([xs.mean(), ys.mean()])
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), radius=st.integers(5, 58))
+def test_a_foreign_shape_is_scaled_to_fit_the_object_and_never_up(seed, radius):
+    on = np.zeros(SIZE, bool)
+    on[20:80, 30:130] = True
+    shape = disc(80, 60, radius)
+    placed = place(shape, on, [Seen(shape.sides, (0.5, 0.5))], STILL, np.random.default_rng(seed), foreign=True)
+    expected = min(1.0, 0.9 * 59 / (2 * radius))
+    assert placed.warp[:, :2] == pytest.approx(expected * np.eye(2))
+    assert not (placed.mask & ~on).any()
+
+
+def test_a_foreign_shape_that_spans_the_image_is_fitted_across_only():
+    shape = line((0, 60), (159, 60))
+    seen = [Seen(shape.sides, (0.5, 0.5))]
+    placed = place(shape, everywhere(90, 120), seen, STILL, np.random.default_rng(0), foreign=True)
+    assert placed.warp[:, :2] == pytest.approx(np.eye(2))
+    assert touched_sides(placed.mask, 1) == shape.sides
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), spread=st.floats(0.05, 1), x=st.integers(20, 40), y=st.integers(20, 100))
 def test_defect_lands_on_the_object_and_off_the_border(seed, spread, x, y):

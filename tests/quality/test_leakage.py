@@ -34,6 +34,17 @@ def test_a_pair_made_from_a_test_sample_is_refused(column):
         HELD_OUT.refuse_pair(replace(PAIR, **{column: TEST.source_path}))
 
 
+def test_parents_on_another_product_are_no_samples_of_this_one():
+    elsewhere = replace(PAIR, source="tile", parent_a=TEST.source_path, parent_b=TEST.source_path)
+    HELD_OUT.refuse_pair(elsewhere)
+    with pytest.raises(LeakageError):
+        HELD_OUT.refuse_pair(replace(elsewhere, normal_path=TEST.source_path))
+
+
+def test_a_pair_that_was_generated_whole_comes_from_no_sample():
+    HELD_OUT.refuse_pair(replace(PAIR, normal_path=None, parent_a=None, parent_b=None))
+
+
 def test_a_pair_on_the_content_of_a_test_sample_is_refused():
     with pytest.raises(LeakageError, match="pair plate/pit/000003 holds the same image"):
         HELD_OUT.refuse_pair(replace(PAIR, normal_sha256=TEST.sha256))

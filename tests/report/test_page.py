@@ -3,8 +3,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from rows import pair, sample
+from rows import PLAIN, pair, sample, trials
 
+from pipeline_tasks.images.codec import encode_image
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
 from pipeline_tasks.report.page import render
 from pipeline_tasks.schema import GOOD, SetAside
@@ -13,12 +14,17 @@ HEAD = Head("0123456789ab", datetime(2030, 1, 2, 3, 4, tzinfo=UTC), "f" * 40, Fa
 NORMAL = sample(GOOD, source_path="train/good/<7>.png")
 
 
+def shown(*examples, source="plate", trials=()):
+    """A product with one defect, of these examples."""
+    return replace(product(), defects=[DefectContents("pit", source, lambda: examples, list, lambda: trials)])
+
+
 def product(defects=("pit", "scratch"), set_aside=(), evaluation=None, empty=()):
     def contents(defect):
         parents = {"mask_kind": "image", "parent_a": "test/pit/1.png", "parent_b": "test/pit/2.png", "alpha": 0.5}
-        examples = [Example(pair(defect, normal_path=NORMAL.source_path, **parents), NORMAL)]
+        examples = [Example(pair(defect, normal_path=NORMAL.source_path, **parents), NORMAL.image)]
         real = [sample(defect, source_path=f"test/{defect}/1.png")]
-        return DefectContents(defect, lambda: [] if defect in empty else examples, lambda: real)
+        return DefectContents(defect, "plate", lambda: [] if defect in empty else examples, lambda: real, list)
 
     made = {"pairs": dict.fromkeys(defects, 1), "made_again": {"pit": 1}, "rejected": {}}
     counts = {"asked_per_defect": 2, **made, "base": {"good": 3}, "test": {}}
@@ -63,9 +69,36 @@ def test_what_the_generator_starts_from_and_is_told_is_on_the_page():
     ],
 )
 def test_every_kind_of_mask_is_told_in_words(kind, words):
-    example = Example(pair(mask_kind=kind, parent_a="test/pit/1.png", parent_b="test/pit/1.png"), NORMAL)
-    contents = replace(product(), defects=[DefectContents("pit", lambda: [example], list)])
-    assert f"{words} · on " in render(HEAD, [contents])
+    example = Example(pair(mask_kind=kind, parent_a="test/pit/1.png", parent_b="test/pit/1.png"), NORMAL.image)
+    assert f"{words} · on " in render(HEAD, [shown(example)])
+
+
+def test_a_pair_that_is_generated_whole_says_so():
+    whole = {"normal_path": None, "mask_kind": "attention", "parent_a": None, "parent_b": None, "alpha": None}
+    page = render(HEAD, [shown(Example(pair(**whole, warp=[]), encode_image(PLAIN)))])
+    assert "mask generated with the image (attention of the defect blocks) · normal image: generated too · " in page
+    assert "None" not in page
+
+
+def test_what_guided_a_pair_is_shown_where_it_is_known():
+    guided = pair(product_scale=1.5, defect_scale=2.345, agreement=0.4)
+    page = render(HEAD, [shown(Example(guided, NORMAL.image))])
+    assert " · w_p 1.5, w_d 2.35, attention mask overlaps what changed by 0.40 (IoU)</figcaption>" in page
+    assert "w_p" not in render(HEAD, [shown(Example(pair(), NORMAL.image))])
+
+
+def test_a_defect_of_another_product_is_headed_as_such():
+    page = render(HEAD, [shown(source="tile")])
+    assert "learned on tile, made on plate, which has shown no such defect" in page
+    assert "Zero-shot" not in render(HEAD, [shown()])
+
+
+def test_trials_are_shown_in_words_and_pictures():
+    page = render(HEAD, [shown(trials=trials(2, [0, 10, 20]))])
+    assert page.index("Defect strength") < page.index("Spearman") < page.index("Attention masks")
+    assert "w_d 2: 20 px (20.0%)" in page
+    assert page.count("data:image/jpeg;base64,") == 2 * (3 + 5)
+    assert "Defect strength" not in render(HEAD, [shown()])
 
 
 def test_the_page_needs_no_other_file_and_no_network():

@@ -116,6 +116,13 @@ def test_where_nothing_can_be_compared_the_verdict_says_why(changes, reason):
     assert result["verdict"] == {"outcome": "not_applicable", "sentence": f"No comparison: {reason}."}
 
 
+@pytest.mark.parametrize("test", [TEST, TEST[:2]])
+def test_defects_that_were_left_out_are_named(test):
+    plain, noted = run(test=test), stage.run(PARAMS, 3, "plate", BASE, test, SYNTHETIC, "inpainting", int, ["crack"])
+    note = " Pairs of crack are left out: 'plate' has no real ones to compare with."
+    assert noted["verdict"] == plain["verdict"] | {"sentence": plain["verdict"]["sentence"] + note}
+
+
 def test_a_test_sample_among_the_base_samples_is_refused():
     with pytest.raises(LeakageError, match=r"test/pit/010\.png"):
         run(base=[*BASE, replace(TEST[2], split="base")])

@@ -45,9 +45,9 @@ BASE = [crack("a", (30, 20), (60, 60), 3), crack("b", (80, 30), (100, 90), 5), c
 NORMALS = [sample("n1", (100, 140)), sample("n-2", (90, 160)), sample("n--3", (120, 120))]
 
 
-def made(count, base=BASE, normals=NORMALS, seed=7, load_morph=None, **changes):
+def made(count, base=BASE, normals=NORMALS, seed=7, load_morph=None, source="plate", **changes):
     params = settings(masks={"pairs_per_defect": count, **changes}).masks
-    return list(run(params, seed, "plate", "crack", base, normals, load_morph))
+    return list(run(params, seed, "plate", "crack", source, base, normals, load_morph))
 
 
 def first_as_it_is(a, b, alpha):
@@ -72,6 +72,7 @@ def test_rows_say_where_each_mask_comes_from():
         assert len(row.warp) == 6
         assert 1 <= row.attempts <= PARAMS.attempts
         assert row.placement == PARAMS.placement_spread
+        assert row.source == "plate"
         assert {row.parent_a, row.parent_b} <= {"a", "b", "c"}
     area = np.mean([s.mask_area_fraction for s in BASE])
     assert {(r.kind, r.kind_reason) for r in rows} == {
@@ -113,7 +114,7 @@ def test_a_pair_depends_on_the_seed():
 
 
 def test_pairs_are_made_one_at_a_time():
-    rows = run(PARAMS.model_copy(update={"pairs_per_defect": 10**9}), 0, "plate", "crack", BASE, NORMALS)
+    rows = run(PARAMS.model_copy(update={"pairs_per_defect": 10**9}), 0, "plate", "crack", "plate", BASE, NORMALS)
     assert len(list(itertools.islice(rows, 3))) == 3
 
 
@@ -210,6 +211,17 @@ def test_impossible_pairs_are_refused_and_the_rest_is_made():
     assert {r.reason for r in refused} == {Reason.TOO_LARGE}
     assert {r.parent_a for r in kept} == {"a"}
     assert len(refused) + len(kept) == 30
+
+
+def test_masks_seen_on_another_product_go_anywhere_and_those_too_large_are_scaled_down():
+    long = crack("long", (5, 150), (290, 160), 5, size=(300, 300))
+    rows = made(40, base=[replace(long, product="road")], source="road", placement_spread=0.0)
+    assert {(r.product, r.source, r.placement) for r in rows} == {("plate", "road", 1.0)}
+    areas = [np.abs(np.linalg.det(np.reshape(r.warp, (2, 3))[:, :2])) for r in rows]
+    assert max(areas) < 0.5
+    assert {r.attempts for r in rows} == {1}
+    heights = [np.mean(np.nonzero(decode_mask(r.mask))[0]) / decode_mask(r.mask).shape[0] for r in rows]
+    assert min(heights) < 0.2 and max(heights) > 0.8, "although it was seen in the middle"
 
 
 def test_no_real_mask_makes_no_pair():

@@ -1,13 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from rows import sample
 from settings import settings
 
+from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import ConfigError, LeakageError
 from pipeline_tasks.stages import prompts
 
@@ -31,6 +34,92 @@ def test_a_template_with_another_placeholder_names_the_key(template):
     assert message.startswith("params.yaml: prompts.template '")
     assert template in message
     assert "only {defect} and {product} may stand in it" in message
+
+
+MVTEC = {
+    "bottle": "broken_large broken_small contamination",
+    "cable": "bent_wire cable_swap combined cut_inner_insulation cut_outer_insulation missing_cable missing_wire "
+    "poke_insulation",
+    "capsule": "crack faulty_imprint poke scratch squeeze",
+    "carpet": "color cut hole metal_contamination thread",
+    "grid": "bent broken glue metal_contamination thread",
+    "hazelnut": "crack cut hole print",
+    "leather": "color cut fold glue poke",
+    "metal_nut": "bent color flip scratch",
+    "pill": "color combined contamination crack faulty_imprint pill_type scratch",
+    "screw": "manipulated_front scratch_head scratch_neck thread_side thread_top",
+    "tile": "crack glue_strip gray_stroke oil rough",
+    "toothbrush": "defective",
+    "transistor": "bent_lead cut_lead damaged_case misplaced",
+    "wood": "color combined hole liquid scratch",
+    "zipper": "broken_teeth combined fabric_border fabric_interior rough split_teeth squeezed_teeth",
+}
+"""The folders of MVTec-AD (Bergmann et al. 2019): 73 kinds of defects."""
+
+
+def disentangled(product, defects, names=()):
+    return prompts.disentangle(settings(prompts={"names": dict(names)}).prompts, product, defects)
+
+
+def test_every_defect_of_mvtec_ad_has_a_unified_name_and_nothing_else_has():
+    shipped = yaml.safe_load(Path(prompts.__file__).with_name("unified_names.yaml").read_text())
+    assert {product: sorted(names) for product, names in shipped.items()} == {p: d.split() for p, d in MVTEC.items()}
+    assert sum(map(len, shipped.values())) == 73
+
+
+def test_like_defects_of_different_products_share_a_name():
+    found = {product: disentangled(product, defects.split())[1].defects for product, defects in MVTEC.items()}
+    assert {found[p][d] for p, d in [("leather", "glue"), ("wood", "liquid"), ("tile", "oil")]} == {"liquid"}
+    assert {found["screw"][d] for d in ("scratch_head", "scratch_neck")} == {found["pill"]["scratch"]}
+    assert found["toothbrush"]["defective"] == found["cable"]["bent_wire"] == "bent"
+    assert found["zipper"]["fabric_border"] == found["cable"]["cut_inner_insulation"] == "cut"
+    assert found["metal_nut"] == {"bent": "bent", "color": "color", "flip": "flip", "scratch": "scratch"}
+    assert all("_" not in name for names in found.values() for name in names.values())
+
+
+def test_a_product_s_and_a_defect_s_words_make_the_fusion_prompt():
+    texts, names = disentangled("metal_nut", ["good", "scratch", "deep_pit"])
+    assert texts == {
+        "good": "A photo of good metal nut",
+        "scratch": "A photo of scratch metal nut",
+        "deep_pit": "A photo of deep pit metal nut",
+    }
+    assert (names.product, names.defects["deep_pit"]) == ("metal nut", "deep pit")
+
+
+def zero_shot_catalog(**defects):
+    """A catalog in which the tile borrows `defects`, {defect: source}, and has a grey stroke of its own."""
+    generator = {"base": "data/base", "prompts": "data/prompts"}
+    made = {"generator": "shared", "prompts": "data/prompts"}
+    entries = [("tile", "gray_stroke", "tile"), *(("tile", defect, source) for defect, source in defects.items())]
+    return Catalog(
+        products={name: {"path": name, "layout": "mvtec"} for name in ("tile", "leather")},
+        generators={"shared": generator},
+        defects={
+            f"{product}-{defect}": {"product": product, "defect": defect, "source": source} | made
+            for product, defect, source in entries
+        },
+    )
+
+
+def test_a_zero_shot_defect_must_not_be_what_the_product_calls_a_defect_of_its_own():
+    plain = settings().prompts
+    prompts.check_zero_shot(plain, zero_shot_catalog(cut="leather"))
+    message = r"zero_shot: 'color' of 'leather' is learned as 'color', and so is 'gray_stroke' of 'tile'; remove the"
+    with pytest.raises(ConfigError, match=message):
+        prompts.check_zero_shot(plain, zero_shot_catalog(color="leather"))
+    renamed = settings(prompts={"names": {"tile": {"gray_stroke": "stroke"}}}).prompts
+    prompts.check_zero_shot(renamed, zero_shot_catalog(color="leather"))
+
+
+def test_names_of_params_add_to_those_that_ship_and_go_before_them():
+    own = {"tile": {"crack": "thin crack", "MT_Blowhole": "blow_hole"}, "plate": {"oil": "grease"}}
+    assert disentangled("tile", ["crack", "oil", "MT_Blowhole"], own)[1].defects == {
+        "crack": "thin crack",
+        "oil": "liquid",
+        "MT_Blowhole": "blow hole",
+    }
+    assert disentangled("plate", ["oil", "crack"], own)[1].defects == {"oil": "grease", "crack": "crack"}
 
 
 def additive(gains):

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 import pytest
-from rows import pair, sample
+from rows import pair, sample, trials
 from settings import settings
 
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
@@ -21,7 +21,7 @@ def product(name="plate", evaluation=None, expectations=(), defects=()):
 
 @pytest.fixture
 def example():
-    return Example(pair(), sample(GOOD))
+    return Example(pair(), sample(GOOD).image)
 
 
 def count_values(section):
@@ -59,13 +59,24 @@ def test_metrics_hold_scores_overall_and_by_defect_counts_and_failures():
     }
 
 
+def test_metrics_hold_what_the_strength_of_a_defect_does():
+    defect = DefectContents("pit", "plate", list, list, lambda: trials(2, [0, 3, 2], agreement=0.25))
+    found = stage.metrics([product(defects=[defect])])
+    figures = {name: value for name, value in found.items() if "strength" in name}
+    assert figures == {
+        "plate/strength/pit/spearman_mean": pytest.approx(0.5),
+        "plate/strength/pit/spearman_least": pytest.approx(0.5),
+        "plate/strength/pit/agreement_mean": 0.25,
+    }
+
+
 def test_products_do_not_overwrite_each_others_metrics():
     assert {"plate/pairs/pit", "tile/pairs/pit"} <= set(stage.metrics([product(), product("tile")]))
 
 
 @pytest.mark.parametrize("pairs", [0, 2])
 def test_a_defect_with_pairs_gets_a_contact_sheet(pairs, example):
-    defect = DefectContents("pit", lambda: [example] * pairs, list)
+    defect = DefectContents("pit", "plate", lambda: [example] * pairs, list, list)
     files = dict(stage.run(HEAD, [product(defects=[defect])]))
     assert set(files) == {"report.html"} | ({"samples/plate-pit.jpg"} if pairs else set())
     if pairs:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -105,8 +106,8 @@ BROKEN = {
         {"base_only/normal_path/*", "never_test/normal_path/*"},
     ),
     "copied normal": (change("normal_sha256", TEST_NORMAL.sha256), {"never_test/normal_sha256/*"}),
-    "parent_a of test": (change("parent_a", "test/pit/000.png"), {"base_only/parent_a/pit", "never_test/parent_a/*"}),
-    "parent_b of test": (change("parent_b", "test/pit/000.png"), {"base_only/parent_b/pit", "never_test/parent_b/*"}),
+    "parent_a of test": (change("parent_a", "test/pit/000.png"), {"base_only/parent_a/pit", "never_test/parent_a/pit"}),
+    "parent_b of test": (change("parent_b", "test/pit/000.png"), {"base_only/parent_b/pit", "never_test/parent_b/pit"}),
     "parent of another defect": (change("parent_a", "base/scratch/000.png"), {"base_only/parent_a/pit"}),
     "no model digest": (change("backend_digest", "none"), {"complete/backend_digest/*"}),
     "no backend": (change("backend", " "), {"complete/backend/*"}),
@@ -115,7 +116,10 @@ BROKEN = {
     "cut normal digest": (change("normal_sha256", "b" * 63), {"complete/normal_sha256/*"}),
     "cut image digest": (change("image_sha256", "b" * 63), {"complete/image_sha256/*"}),
     "alpha beyond the parents": (change("alpha", 1.5), {"between_parents/alpha/*"}),
-    "one normal only": (lambda p: p.assign(normal_path="base/good/000.png"), {"distinct_normals/normal_path/*"}),
+    "one normal only": (
+        lambda p: p.assign(normal_sha256=rows.digest("base/good/000.png")),
+        {"distinct_normals/normal_sha256/*"},
+    ),
     "a defect without pairs": (lambda p: p[p.defect == "pit"], {"defect_has_pairs/defect/scratch"}),
 }
 
@@ -165,6 +169,75 @@ def test_a_defect_that_could_not_be_learned_is_a_warning(expected, pairs):
     gate = judge(unlearnable, pairs)
     assert gate.result["verdict"] == "passed"
     assert "defect_has_pairs/defect/stain" in {o.rule.key for o in gate.warnings}
+
+
+def zero_shot_pairs(pairs, expected):
+    """Add pairs of a defect that is learned on another product, with masks of another size."""
+    parent = "base/crack/900.png"
+    crack = {"source": "tile", "parent_a": parent, "parent_b": parent, "mask_area_px": 900}
+    made = frame([pair("crack", index, **crack) for index in range(ASKED)], Pair)
+    asked = Expected("plate", DEFECTS, expected.base, expected.test, ASKED, ["crack"])
+    return asked, pd.concat([pairs, made], ignore_index=True)
+
+
+def test_zero_shot_pairs_are_not_held_against_real_ones(expected, pairs):
+    gate = judge(*zero_shot_pairs(pairs, expected))
+    assert (gate.result["verdict"], gate.warnings) == ("passed", [])
+    assert gate.result["counts"]["pairs"] == {"crack": 6, "pit": 6, "scratch": 6}
+    said = {o.rule.key: o.rule.sentence for o in gate.outcomes if o.rule.defect == "crack"}
+    assert said["defect_has_pairs/defect/crack"].endswith(", though no base samples of 'plate' to learn from")
+    assert "nothing real here to match" in said["learned_on/source/crack"]
+    assert not {"mask_area_as_seen/mask_area_px/crack", "base_only/parent_a/crack"} & set(said)
+
+
+def test_zero_shot_pairs_are_held_against_everything_else(expected, pairs):
+    asked, both = zero_shot_pairs(pairs, expected)
+    last = both.index[-1]
+    both.loc[last, ["normal_path", "change_inside", "source"]] = ["x.png", 0.0, "plate"]
+    tripped = {"base_only/normal_path/*", "defect_visible/change_inside/crack", "learned_on/source/crack"}
+    assert refusals(judge(asked, both)) == tripped
+
+
+def test_an_own_defect_that_is_learned_elsewhere_fails_the_gate(expected, pairs):
+    assert refusals(judge(expected, change("source", "tile")(pairs))) == {"learned_on/source/pit"}
+
+
+def test_zero_shot_pairs_that_are_lacking_are_a_warning(expected, pairs):
+    asked, _ = zero_shot_pairs(pairs, expected)
+    gate = judge(asked, pairs)
+    assert gate.result["verdict"] == "passed"
+    assert {o.rule.key for o in gate.warnings} == {"defect_has_pairs/defect/crack", "enough_pairs/pair_id/crack"}
+
+
+WHOLE = {"normal_path": None, "parent_a": None, "parent_b": None, "alpha": None, "warp": [], "mask_kind": "attention"}
+
+
+def whole_pairs():
+    """Pairs that the generator made with their normal images and masks."""
+    each = ((defect, index) for defect in DEFECTS for index in range(ASKED))
+    return frame([pair(*one, **WHOLE, normal_sha256=rows.digest(f"normal of {one}")) for one in each], Pair)
+
+
+def test_pairs_that_were_generated_whole_pass(expected):
+    gate = judge(expected, whole_pairs())
+    assert (gate.result["verdict"], gate.warnings) == ("passed", [])
+
+
+@pytest.mark.parametrize("column", ["normal_path", "parent_a", "parent_b", "alpha"])
+def test_a_pair_has_its_origin_exactly_if_it_was_not_generated_whole(expected, pairs, column):
+    asked = [rule for rule in rules(PARAMS, expected, ASKED) if rule.name in ("present", "absent")]
+    asked = [rule for rule in asked if rule.column == column]
+    mixed = pd.concat([pairs, whole_pairs()], ignore_index=True)
+
+    def tripped():
+        return {o.rule.key for o in check("Pairs of plate", asked, mixed)[0] if not o.success}
+
+    assert tripped() == set()
+    mixed[column] = mixed[column].astype(object)
+    mixed.loc[0, column] = None
+    assert tripped() == {f"present/{column}/*"}
+    mixed.loc[0, column], mixed.loc[len(pairs), column] = pairs.loc[0, column], pairs.loc[0, column]
+    assert tripped() == {f"absent/{column}/*"}
 
 
 def test_a_single_normal_is_enough_where_there_is_only_one(expected, pairs):
@@ -229,6 +302,25 @@ def test_a_failed_gate_leaves_its_reasons_behind(workspace):
 def test_missing_samples_are_named(workspace):
     with pytest.raises(DataError, match="nowhere: no samples"):
         validate("plate", Path("nowhere"), Path("test"), Path("pairs"), Path("r.json"), Path("docs"))
+
+
+def test_defects_that_only_the_pairs_have_are_learned_on_another_product(workspace):
+    for index in range(ASKED):
+        made = pair("crack", index, source="tile", parent_a="t.png", parent_b="t.png")
+        write_rows(Path(f"pairs/crack/{index:05d}.parquet"), [made], Pair)
+    call()
+    assert json.loads(Path("out/result.json").read_text())["counts"]["pairs"]["crack"] == 6
+
+
+def test_a_product_with_normal_images_only_is_judged(workspace):
+    for defect in DEFECTS:
+        for split in ("base", "test"):
+            Path(split, f"{defect}.parquet").unlink()
+        shutil.rmtree(Path("pairs", defect))
+    made = [pair("crack", i, source="tile", parent_a="t.png", parent_b="t.png") for i in range(ASKED)]
+    write_rows(Path("pairs/crack/00000.parquet"), made, Pair)
+    call()
+    assert json.loads(Path("out/result.json").read_text())["verdict"] == "passed"
 
 
 def test_rejected_pairs_are_read_from_beside_the_shards_and_counted(workspace):

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline_tasks.images.codec import Mask, Pixels, encode_image, encode_mask
 from pipeline_tasks.prompts import PromptBook
-from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
+from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample, StrengthTrial
 
 PLAIN: Pixels = np.full((48, 48, 3), 120, np.uint8)
 SQUARE: Mask = np.pad(np.ones((6, 6), bool), 21)
@@ -59,6 +59,7 @@ def mask_row(index: int = 0, mask: Mask = SQUARE, **values: Any) -> MaskRow:
         pair_index=index,
         product="plate",
         defect="pit",
+        source="plate",
         seed=1000 + index,
         normal_path="base/good/000.png",
         normal_sha256=digest("base/good/000.png"),
@@ -83,6 +84,7 @@ def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
         pair_index=index,
         product="plate",
         defect=defect,
+        source="plate",
         seed=1000 + index,
         attempts=1,
         backend="inpainting",
@@ -105,11 +107,43 @@ def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
         spill=0.05,
         change_inside=12.5,
         change_outside_max=0,
+        product_scale=None,
+        defect_scale=None,
+        agreement=None,
         image_sha256=digest(f"{defect} {index}"),
         image=encode_image(PLAIN),
         mask=encode_mask(SQUARE),
+        normal=None,
     )
     return replace(row, **values)
+
+
+def trials(rows: int, changed: list[int], agreement: float = 0.6) -> list[StrengthTrial]:
+    """Return the trials of so many mask rows; each changes `changed[w_d]` of 100 pixels at w_d = 0, 1, ..."""
+    parts = [np.full((10, 10, 3), 120, np.uint8) for _ in changed]
+    for part, number in zip(parts, changed, strict=True):
+        part.reshape(-1, 3)[:number] = 40
+    return [
+        StrengthTrial(
+            product="plate",
+            defect="pit",
+            source="plate",
+            pair_index=row,
+            seed=1000 + row,
+            product_scale=1.0,
+            defect_scale=float(strength),
+            changed_px=number,
+            changed_fraction=number / 100,
+            mask_area_px=number,
+            agreement=agreement,
+            image=encode_image(part),
+            normal=encode_image(parts[0]),
+            attention=encode_mask(part[..., 0] < 120),
+            mask=encode_mask(part[..., 0] < 120),
+        )
+        for row in range(rows)
+        for strength, (number, part) in enumerate(zip(changed, parts, strict=True))
+    ]
 
 
 def digest(text: str) -> str:

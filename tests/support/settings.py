@@ -44,5 +44,5 @@ def small_detector(**values: Any) -> Evaluate:
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    inner = {key: _merged(values[key], change) for key, change in changes.items() if isinstance(change, dict)}
+    inner = {key: _merged(values.get(key, {}), change) for key, change in changes.items() if isinstance(change, dict)}
     return values | changes | inner
