@@ -177,10 +177,10 @@ def write_transformer(start):
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        (None, "random weights"),
+        (None, "random weights. DefectDiffu starts from a DiT pretrained on ImageNet (backend.transformer)"),
         (
             {"source": "lab/DiT", "revision": "abcdef0123456789", "files": {}, "digest": ""},
-            "lab/DiT, revision abcdef012345",
+            "lab/DiT, revision abcdef012345</dd>",
         ),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_transformer_is_told_with_its_blocks_and_what_they_start_from(workspac
     write_lock()
     register()
     page = Path(latest()["report"]).read_text()
-    assert f"<dd>3 background, 2 defect, 1 fusion blocks; start: {words}</dd>" in page
+    assert f"<dd>3 background, 2 defect, 1 fusion blocks; start: {words}" in page
 
 
 def test_the_strength_of_a_defect_is_reported_where_it_was_tried(workspace):
