@@ -53,11 +53,8 @@ def generate(
     for unfinished in work.rglob(f"*{PARTIAL}"):
         unfinished.unlink()
     backend = load_backend(params, model, pretrained)
-    given = (
-        partial(_by_path, samples),
-        partial(_by_path, normals),
-        read_prompts(prompts).borrow(product, defect, source),
-    )
+    book = read_prompts(prompts).borrow(product, defect, source)
+    given = partial(_by_path, samples), partial(_by_path, normals), book
     total = open_table(masks, MaskRow).metadata.num_rows
     numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
     with track(range(total), f"generate {product} {defect}") as bar:
@@ -76,11 +73,17 @@ def generate(
         write_rows(tried, stage.try_strengths(backend, rows_tried, *given), StrengthTrial)
     replace_folder(work, pairs)
     shutil.rmtree(work.parent, ignore_errors=True)
+    _tell(f"{product} {defect}", backend.name, pairs, params.generate.min_alignment)
+
+
+def _tell(what: str, backend: str, pairs: Path, least: float) -> None:
+    """Print how many pairs there are, and what became of the others."""
+    from pipeline_tasks.schema import Pair, Rejected
+
     attempts, lost = _attempts(pairs, Pair), _attempts(pairs / REJECTED, Rejected)
-    again, least = sum(number > 1 for number in attempts), params.generate.min_alignment
-    print(f"{product} {defect}: {len(attempts)} pairs by {backend.name}, {again} of them made again")
+    print(f"{what}: {len(attempts)} pairs by {backend}, {sum(number > 1 for number in attempts)} of them made again")
     if lost:
-        print(f"{product} {defect}: {len(lost)} rejected after {max(lost)} attempts (alignment below {least:g})")
+        print(f"{what}: {len(lost)} rejected after {max(lost)} attempts (alignment below {least:g})")
 
 
 def _accepted(

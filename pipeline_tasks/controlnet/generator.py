@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_tasks.controlnet.lora import load_lora, save_lora
 from pipeline_tasks.diffusion.base_model import BaseModel
-from pipeline_tasks.errors import DataError, ModelError
-from pipeline_tasks.storage import content_digest, read_json, write_json
+from pipeline_tasks.diffusion.generator_files import AGAIN, CARD, read_card, read_network
+from pipeline_tasks.errors import ModelError
+from pipeline_tasks.storage import content_digest, write_json
 
 if TYPE_CHECKING:
     from diffusers import ControlNetModel
 
-CARD, CONTROL, LORA = "generator.json", "controlnet", "lora"
+CONTROL, LORA = "controlnet", "lora"
 OWN = ("resolution_px", "view", "noise_schedule", "lora_rank")
 """What the card says beside the backend's name and the base model's digest."""
-AGAIN = "delete the folder and run `dvc repro train`, or fetch it with `dvc pull`"
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,15 @@ class Generator:
 
         Raises ModelError if a file is missing or damaged, or the generator was trained on another base.
         """
-        card = _read_card(folder / CARD)
-        if card["base"] != base.digest:
-            raise ModelError(
-                f"{folder}: trained on the base model {card['base'][:12]}, this one is {base.digest[:12]}; re-run the "
-                "train stage, or set backend.pretrained and backend.revision in params.yaml back"
-            )
-        own = {key: card[key] for key in OWN}
-        control = _read_control(folder / CONTROL)
+        from diffusers import ControlNetModel
+
+        own = read_card(folder, "ControlNet", base, OWN)
+        control = read_network(ControlNetModel, folder / CONTROL, "ControlNet")
         parts = [folder / CARD, folder / CONTROL]
-        if card["lora_rank"]:
+        if own["lora_rank"]:
             _read_lora(folder / LORA, base)
             parts.append(folder / LORA)
-        base = with_noise_schedule(base, card["noise_schedule"])
+        base = with_noise_schedule(base, own["noise_schedule"])
         return cls(base, control, **own, digest=content_digest(*parts))
 
 
@@ -72,30 +68,6 @@ def with_noise_schedule(base: BaseModel, kind: str) -> BaseModel:
         return base
     cosine = {"beta_schedule": "squaredcos_cap_v2", "trained_betas": None}
     return replace(base, scheduler=type(base.scheduler).from_config(base.scheduler.config, **cosine))
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = read_json(path)
-        if missing := {"base", *OWN} - card.keys():
-            raise DataError(f"it lacks {sorted(missing)}")
-    except (DataError, AttributeError) as error:
-        raise ModelError(f"{path}: not the card of a ControlNet generator ({error}); {AGAIN}") from error
-    return card
-
-
-def _read_control(folder: Path) -> "ControlNetModel":
-    from diffusers import ControlNetModel
-
-    try:
-        control, report = ControlNetModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    except Exception as error:  # diffusers and safetensors raise many kinds on damaged files
-        raise ModelError(f"{folder}: the ControlNet cannot be loaded ({error}); {AGAIN}") from error
-    if report["missing_keys"]:
-        raise ModelError(f"{folder}: the ControlNet lacks weights {report['missing_keys'][:3]}; {AGAIN}")
-    return control.eval().requires_grad_(False)
 
 
 def _read_lora(folder: Path, base: BaseModel) -> None:

@@ -3,23 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from pipeline_tasks.diffusion.base_model import BaseModel
+from pipeline_tasks.diffusion.generator_files import AGAIN, CARD, read_card, read_network
 from pipeline_tasks.dit.mask_head import MaskHead
 from pipeline_tasks.dit.tdia import TDIA
-from pipeline_tasks.errors import DataError, ModelError
-from pipeline_tasks.storage import content_digest, read_json, write_json
+from pipeline_tasks.errors import ModelError
+from pipeline_tasks.storage import content_digest, write_json
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler
 
-CARD, TRANSFORMER, MASK_HEAD, SCHEDULER = "generator.json", "tdia", "mask_head", "scheduler"
+TRANSFORMER, MASK_HEAD, SCHEDULER = "tdia", "mask_head", "scheduler"
 OWN = ("resolution_px", "view", "one_prompt")
 """What the card says beside the backend's name and the base model's digest."""
-AGAIN = "delete the folder and run `dvc repro train`, or fetch it with `dvc pull`"
-
-Network = TypeVar("Network", TDIA, MaskHead)
 
 
 @dataclass(frozen=True)
@@ -55,39 +53,12 @@ class Generator:
 
         Raises ModelError if a file is missing or damaged, or the generator was trained on another base.
         """
-        card = _read_card(folder / CARD)
-        if card["base"] != base.digest:
-            raise ModelError(
-                f"{folder}: trained on the base model {card['base'][:12]}, this one is {base.digest[:12]}; re-run the "
-                "train stage, or set backend.pretrained and backend.revision in params.yaml back"
-            )
-        tdia, mask_head = _read_network(TDIA, folder / TRANSFORMER), _read_network(MaskHead, folder / MASK_HEAD)
-        scheduler, own = _read_scheduler(folder / SCHEDULER), {key: card[key] for key in OWN}
+        own = read_card(folder, "DiT", base, OWN)
+        tdia = read_network(TDIA, folder / TRANSFORMER, "TDIA")
+        mask_head = read_network(MaskHead, folder / MASK_HEAD, "MaskHead")
+        scheduler = _read_scheduler(folder / SCHEDULER)
         digest = content_digest(*(folder / name for name in (CARD, TRANSFORMER, MASK_HEAD, SCHEDULER)))
         return cls(base, tdia, mask_head, scheduler, **own, digest=digest)
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = read_json(path)
-        if missing := {"base", *OWN} - card.keys():
-            raise DataError(f"it lacks {sorted(missing)}")
-    except (DataError, AttributeError) as error:
-        raise ModelError(f"{path}: not the card of a DiT generator ({error}); {AGAIN}") from error
-    return card
-
-
-def _read_network(kind: type[Network], folder: Path) -> Network:
-    try:
-        network, report = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    except Exception as error:  # diffusers and safetensors raise many kinds on damaged files
-        raise ModelError(f"{folder}: the {kind.__name__} cannot be loaded ({error}); {AGAIN}") from error
-    if report["missing_keys"]:
-        raise ModelError(f"{folder}: the {kind.__name__} lacks weights {report['missing_keys'][:3]}; {AGAIN}")
-    loaded: Network = network.eval().requires_grad_(False)
-    return loaded
 
 
 def _read_scheduler(folder: Path) -> "DDIMScheduler":
