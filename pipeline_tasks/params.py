@@ -53,6 +53,11 @@ class Backend(Section):
         Field(description="controlnet and dit see a square around the defect, or (paper) the whole image, scaled"),
     ]
 
+    @property
+    def is_latent(self) -> bool:
+        """Whether the generator works in the latent space of a base model."""
+        return self.name in ("controlnet", "dit")
+
     @model_validator(mode="after")
     def _codec_of_the_transformer(self) -> "Backend":
         if self.pretrained == "scratch" and self.transformer != "none":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline_tasks.backends.control_views import reference_of
-from pipeline_tasks.backends.host_views import HostView, at_native_size, batches, host_view, latent_cells
+from pipeline_tasks.backends.host_views import HostView, at_native_size, batches, encoded, host_view, latent_cells
 from pipeline_tasks.backends.protocol import Floats, Rendered, Request, settings_digest
 from pipeline_tasks.controlnet.alignment import align, moved
 from pipeline_tasks.controlnet.fusion import fuse_features, masked_features, with_features
@@ -83,7 +83,7 @@ class ControlNetBackend:
         ]
 
     def _scenes(self, requests: Sequence[Request], views: Sequence[HostView]) -> list[Scene]:
-        normals = self._encoded([view.pixels for view in views])
+        normals = encoded(self._base, [view.pixels for view in views], self._params.batch_size)
         known = self._known(views) if self._base.inpaints else [None] * len(views)
         return [self._scene(*one) for one in zip(requests, views, normals, known, strict=True)]
 
@@ -109,7 +109,7 @@ class ControlNetBackend:
         if len(self._references) >= KEPT:
             self._references.clear()
         if seen not in self._references:
-            self._references[seen] = self._encoded([reference.pixels])[0].cpu()
+            self._references[seen] = encoded(self._base, [reference.pixels], 1)[0].cpu()
         return moved(self._references[seen], motion)
 
     def _sampled(self, scenes: Sequence[Scene]) -> Tensor:
@@ -132,10 +132,6 @@ class ControlNetBackend:
         """Return the block's other pair indices, if there is feature fusion."""
         others = tuple(index for index in sorted(block) if index != request.row.pair_index)
         return others if self._sampling.sff.enabled else ()
-
-    def _encoded(self, pixels: Sequence[Floats]) -> list[Tensor]:
-        stacked = (torch.from_numpy(np.stack(batch)) for batch in batches(pixels, self._params.batch_size))
-        return [latents for batch in stacked for latents in self._base.encode(batch).float()]
 
     def _known(self, views: Sequence[HostView]) -> list[Tensor]:
         known = []

@@ -12,7 +12,7 @@ from pipeline_tasks.controlnet.network import make_control
 from pipeline_tasks.controlnet.training import train
 from pipeline_tasks.diffusion.base_model import BaseModel
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
-from pipeline_tasks.diffusion.device import pick_device
+from pipeline_tasks.diffusion.training_loop import make_accelerator
 from pipeline_tasks.params import Params
 from pipeline_tasks.seeds import derive_seed
 
@@ -26,15 +26,8 @@ class ControlNetTrainer:
 
     def train(self, samples: TrainingSamples, seed: int, checkpoints: Checkpoints, progress: Progress) -> Generator:
         """See protocol.Trainer."""
-        from accelerate import Accelerator
-
         train_params, own, backend = self.params.train, self.params.train.controlnet, self.params.backend
-        # The precision is torch.autocast's: one choice (diffusion/device.py) for training and sampling.
-        accelerator = Accelerator(
-            cpu=pick_device(train_params.device).type == "cpu",
-            mixed_precision="no",
-            gradient_accumulation_steps=own.accumulate,
-        )
+        accelerator = make_accelerator(train_params, own)
         base = with_noise_schedule(self.base, own.noise_schedule)
         views = self._encoded_views(samples, seed, accelerator.device)
         control = make_control(base, derive_seed(seed, "control"))

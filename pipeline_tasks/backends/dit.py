@@ -5,12 +5,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline_tasks.backends.dit_labels import Painting, Sight, composited, generated_pair, names_of, strength_trial
-from pipeline_tasks.backends.host_views import HostView, at_native_size, batches, host_view, latent_cells
+from pipeline_tasks.backends.host_views import HostView, at_native_size, batches, encoded, host_view, latent_cells
 from pipeline_tasks.backends.protocol import Floats, Rendered, Request, settings_digest
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.diffusion.weights import load_base
@@ -87,7 +86,9 @@ class DitBackend:
         """Return each request at each of the strengths; at its own for None."""
         model, params = self._generator, self._params
         views = [host_view(request, model.resolution_px, model.view, params.dilation_px) for request in requests]
-        normals = self._encoded(views) if self._sampling.mode == "given" else [None] * len(views)
+        given = self._sampling.mode == "given"
+        pixels = [view.pixels for view in views]
+        normals = encoded(self._base, pixels, params.batch_size) if given else [None] * len(views)
         return [
             Sight(request, view, names_of(request), self._scene(request, view, normal, strength))
             for request, view, normal in zip(requests, views, normals, strict=True)
@@ -144,10 +145,6 @@ class DitBackend:
         each = batches(sights, self._params.batch_size)
         decoded = ((batch, self._base.decode(batch_of([sight.scene for sight in batch]).normal)) for batch in each)
         return [pixels for batch, normals in decoded for pixels in self._native(batch, normals)]
-
-    def _encoded(self, views: Sequence[HostView]) -> list[Tensor]:
-        each = batches([view.pixels for view in views], self._params.batch_size)
-        return [latents for batch in each for latents in self._base.encode(torch.from_numpy(np.stack(batch))).float()]
 
     def _text_book(self, names: frozenset[Names]) -> TextBook:
         """Return the texts of `names`, in an order that does not depend on the run."""

@@ -8,7 +8,7 @@ import torch
 from pipeline_tasks.backends.protocol import Progress, TrainingSamples, some_of_each_product
 from pipeline_tasks.diffusion.base_model import BaseModel
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
-from pipeline_tasks.diffusion.device import pick_device
+from pipeline_tasks.diffusion.training_loop import make_accelerator
 from pipeline_tasks.dit.encoded_views import EncodedViews, encode_views
 from pipeline_tasks.dit.generator import Generator
 from pipeline_tasks.dit.initial import start as start_tdia
@@ -35,15 +35,8 @@ class DitTrainer:
 
     def train(self, samples: TrainingSamples, seed: int, checkpoints: Checkpoints, progress: Progress) -> Generator:
         """See protocol.Trainer."""
-        from accelerate import Accelerator
-
         train_params, own, backend = self.params.train, self.params.train.dit, self.params.backend
-        # The precision is torch.autocast's: one choice (diffusion/device.py) for training and sampling.
-        accelerator = Accelerator(
-            cpu=pick_device(train_params.device).type == "cpu",
-            mixed_precision="no",
-            gradient_accumulation_steps=own.accumulate,
-        )
+        accelerator = make_accelerator(train_params, own)
         views, book = self._encoded(samples, seed, accelerator.device)
         network = self._network(views.latents.shape[-1], seed)
         scheduler = self.start.scheduler if self.start else self.base.scheduler

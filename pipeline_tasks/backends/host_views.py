@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pipeline_tasks.backends.protocol import Floats, Request
+from pipeline_tasks.diffusion.base_model import BaseModel
 from pipeline_tasks.diffusion.views import put_back, see_mask, see_pixels, view_box
 from pipeline_tasks.images.boxes import Box
 from pipeline_tasks.images.codec import Mask
@@ -51,6 +54,12 @@ def at_native_size(box: Box, grey: bool, pixels: Floats) -> Floats:
     """Return decoded pixels [3, S, S] in -1..1 as RGB 0..255 [h, w, 3] of `box`; grey stays grey."""
     native = put_back(pixels, box)
     return native.mean(axis=2, keepdims=True).repeat(3, axis=2) if grey else native
+
+
+def encoded(base: BaseModel, pixels: Sequence[Floats], size: int) -> list[Tensor]:
+    """Return the latents [C, h, w], float32, of views [3, S, S] in -1..1, encoded `size` at a time."""
+    stacked = (torch.from_numpy(np.stack(batch)) for batch in batches(pixels, size))
+    return [latents for batch in stacked for latents in base.encode(batch).float()]
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

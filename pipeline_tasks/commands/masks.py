@@ -44,7 +44,7 @@ def masks(
     def load_morph() -> "Morph":
         return _load_morph(params, pretrained, prompts, source, defect)
 
-    latent = load_morph if params.backend.name in ("controlnet", "dit") else None
+    latent = load_morph if params.backend.is_latent else None
     pairs = stage.run(params.masks, params.run.seed, product, defect, source, *tables, latent)
     kinds, refused = Counter[str](), Counter[str]()
 

@@ -10,8 +10,6 @@ import typer
 from pipeline_tasks.commands.names import Name
 from pipeline_tasks.params import Params
 
-LATENT = ("controlnet", "dit")
-"""Backends that start from a base model."""
 NONE: dict[str, Any] = {"source": "none", "revision": None, "files": {}, "digest": "", "codec_psnr_db": None}
 """What is recorded for a backend that starts from no base model."""
 
@@ -26,7 +24,7 @@ def pretrain(
     from pipeline_tasks.params import load_params
 
     params = load_params()
-    if params.backend.name not in LATENT:
+    if not params.backend.is_latent:
         _record(generator, pretrained, NONE)
     elif params.backend.pretrained == "scratch":
         _train(params, generator, base, prompts, pretrained)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline_tasks.controlnet.attention import weight_map
-from pipeline_tasks.diffusion.blending import fuse_background
+from pipeline_tasks.diffusion.blending import fuse_background, keep_background
 from pipeline_tasks.diffusion.stacking import combined
 from pipeline_tasks.generator_params import GenerateControlNet
 
@@ -59,8 +59,7 @@ def sample(denoise: Denoise, scheduler: "DDIMScheduler", batch: Scene, params: G
     predicted = None
     for step, time in enumerate(scheduler.timesteps.tolist()):
         if params.blend == "each_step":
-            background = scheduler.add_noise(batch.normal, batch.noise, torch.tensor(time))
-            latents = fuse_background(latents, background, batch.hole)
+            latents = keep_background(latents, batch.normal, batch.noise, batch.hole, scheduler, time)
         output = denoise(latents, time, _weights(batch, latents, predicted, params))
         noise = None if batch.step_noise is None else batch.step_noise[:, step]
         moved = scheduler.step(output, time, latents, eta=params.eta, variance_noise=noise)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
+from pipeline_tasks.diffusion.device import pick_device
 from pipeline_tasks.diffusion.training_state import TrainingState
 from pipeline_tasks.generator_params import LatentTraining
 from pipeline_tasks.params import Train
@@ -31,6 +32,20 @@ class Parted(Protocol):
 
     def part(self: D, number: int, parts: int) -> D:
         """Return the `number`th of equal parts."""
+
+
+def make_accelerator(params: Train, own: LatentTraining) -> "Accelerator":
+    """Return what spreads a training over its processes, each on a device of the kind that `params` name.
+
+    The precision is torch.autocast's: one choice (diffusion/device.py) for training and sampling.
+    """
+    from accelerate import Accelerator
+
+    return Accelerator(
+        cpu=pick_device(params.device).type == "cpu",
+        mixed_precision="no",
+        gradient_accumulation_steps=own.accumulate,
+    )
 
 
 def descend(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.diffusion.blending import draw_noise, draw_step_noise, fuse_background
+from pipeline_tasks.diffusion.blending import draw_noise, draw_step_noise, fuse_background, keep_background
 from pipeline_tasks.diffusion.stacking import combined
 from pipeline_tasks.generator_params import GenerateDit
 from pipeline_tasks.seeds import derive_seed
@@ -92,8 +92,7 @@ def sample(
     first_mapped = params.steps - mapped_steps(params) if mapped else params.steps
     for step, time in enumerate(scheduler.timesteps.tolist()):
         if params.blend == "each_step":
-            background = scheduler.add_noise(batch.normal, batch.noise, torch.tensor(time))
-            latents = fuse_background(latents, background, batch.hole)
+            latents = keep_background(latents, batch.normal, batch.noise, batch.hole, scheduler, time)
         output, seen = denoise(latents, time, step >= first_mapped)
         maps += [] if seen is None else [seen]
         noise = None if batch.step_noise is None else batch.step_noise[:, step]
