@@ -1,4 +1,5 @@
 # make refresh [DATA=folder]   raw samples in, a registered dataset out (without DATA: the sample product)
+#              [LAYOUT=name]   in which layout these lie, instead of what is detected
 #              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
 # make test / make check       everything that must hold / the static part of it
@@ -6,6 +7,7 @@
 PYTHON := python3
 SAMPLE := data/raw/plate
 DATA := $(SAMPLE)
+LAYOUT :=
 PROFILE :=
 SHARED :=
 PORT :=
@@ -20,7 +22,7 @@ HEADLESS := $(BIN)/python -m dags.headless
 
 refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
 	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT)) \
-	  $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
+	  $(if $(LAYOUT),--layout "$(LAYOUT)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
 
 up: $(INSTALLED)
 	@$(HEADLESS) up $(if $(PORT),--port $(PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))

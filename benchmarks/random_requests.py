@@ -4,6 +4,7 @@ import numpy as np
 from measuring import Run
 from random_models import DEFECT, PRODUCT, PROMPT
 
+from pipeline_tasks.backends.judgement import KEEP_ALL, known_defects
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.protocol import Backend, RealDefect, Request
 from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image, encode_mask
@@ -21,10 +22,10 @@ def pair_runs(backend: Backend, params: Generate, resolution_px: int) -> tuple[R
     real, normals = ({path: noise_sample(path, 2 * resolution_px) for path in paths(rows, of)} for of in COLUMNS)
     prompts = PromptBook({PRODUCT: {DEFECT: PROMPT}}, {}, {PRODUCT: NAMES})
     requests = [request(row, real[row.parent_a], normals[row.normal_path]) for row in rows]
-    every = params.model_copy(update={"min_alignment": 0.0})
+    every, known = params.model_copy(update={"keep": KEEP_ALL}), known_defects(real.values())
     return (
         lambda: backend.render(requests, {}),
-        lambda: list(make_pairs(backend, rows, real, normals, prompts, every)),
+        lambda: list(make_pairs(backend, rows, real, normals, prompts, known, every)),
     )
 
 
@@ -65,8 +66,23 @@ def noise_sample(path: str, side: int) -> Sample:
     mask = np.zeros((side, side), bool)
     mask[side * 3 // 8 : side * 5 // 8, side * 3 // 8 : side * 5 // 8] = True
     area = int(mask.sum())
-    size = (side, side, area, area / mask.size)
-    return Sample(PRODUCT, DEFECT, "base", path, "", 1, *size, None, encode_image(pixels), encode_mask(mask))
+    return Sample(
+        product=PRODUCT,
+        defect=DEFECT,
+        split="base",
+        source_path=path,
+        sha256="",
+        source_bytes=1,
+        width=side,
+        height=side,
+        mask_area_px=area,
+        mask_area_fraction=area / mask.size,
+        mask_x=0.5,
+        mask_y=0.5,
+        derived_from=None,
+        image=encode_image(pixels),
+        mask=encode_mask(mask),
+    )
 
 
 def request(row: MaskRow, real: Sample, normal: Sample) -> Request:

@@ -16,6 +16,7 @@ from statistics import mean
 from typing import Any
 
 from pipeline_tasks.backends import load_backend
+from pipeline_tasks.backends.judgement import KEEP_ALL, known_defects
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.images.codec import decode_image, decode_mask
@@ -48,7 +49,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 def variants(params: Params) -> Iterator[tuple[str, Params]]:
     """Yield the name and the parameters of each row; nothing is rejected or made again."""
     values = params.model_dump(by_alias=True)
-    values["generate"] |= {"min_alignment": 0.0, "attempts": 1}
+    values["generate"] |= {"keep": KEEP_ALL.model_dump(), "attempts": 1}
     backend, generate = params.backend.name, values["generate"]
     for name, change in VARIANTS.get(backend, {"as configured": {}}).items():
         own = {key: generate[backend][key] | new if isinstance(new, dict) else new for key, new in change.items()}
@@ -83,11 +84,11 @@ def pair_rows(product: str, defect: str, count: int) -> Iterator[str]:
     prompts = read_prompts(Path(item.prompts)).borrow(product, defect, item.source)
     real = [(decode_image(s.image), decode_mask(s.mask or b"")) for s in list(samples.values())[:count]]
     yield picture_row("real", [zoomed(image, window_around(mask)) for image, mask in real])
+    known = known_defects(samples.values())
     for name, changed in variants(params):
         backend = load_backend(changed, *(DATA / folder / item.generator for folder in ("models", "pretrained")))
-        made = [
-            p for p in make_pairs(backend, rows, samples, normals, prompts, changed.generate) if isinstance(p, Pair)
-        ]
+        results = make_pairs(backend, rows, samples, normals, prompts, known, changed.generate)
+        made = [pair for pair in results if isinstance(pair, Pair)]
         pairs = [p for kind in (True, False) for p in made if (p.mask_kind == "transformed") is kind]
         pairs = [*pairs[: count // 2], *pairs[-(count - count // 2) :]]
         pictures = [(decode_image(p.image), decode_mask(p.mask)) for p in pairs]

@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 from pipeline_tasks.commands.repro import CRASHED
-from pipeline_tasks.errors import DefectlineError
+from pipeline_tasks.errors import DefectlineError, refusals_named, without_secrets
 
 COMMANDS = (
     "sample",
@@ -41,9 +41,10 @@ def main() -> None:
         app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwind: temporary files are removed
     try:
-        app()
+        with refusals_named():
+            app()
     except DefectlineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_secrets(str(error))}", file=sys.stderr)
         sys.exit(error.status)
     except Exception:
         traceback.print_exc()

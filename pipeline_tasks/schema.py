@@ -40,6 +40,8 @@ class Sample:
     height: Annotated[int, "image height in px"]
     mask_area_px: Annotated[int, "defect pixels in the mask; 0 for normal images"]
     mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
+    mask_x: Annotated[float | None, "centre of the mask's pixels, share of the image's width; null for normal images"]
+    mask_y: Annotated[float | None, "the same, share of the image's height"]
     derived_from: Annotated[str | None, "source_path of the defect image this counterpart was made from, else null"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes | None, "PNG, uint8 {0, 255}, height x width; null for normal images"]
@@ -52,7 +54,8 @@ class SetAside:
     product: Annotated[str, "product name"]
     source_path: Annotated[str, "path of the file below the product's folder"]
     reason: Annotated[str, "reason from the closed list layouts.reasons.Reason"]
-    detail: Annotated[str, "what was found, and what to do about it"]
+    found: Annotated[str, "what was found; empty where the reason says it all"]
+    remedy: Annotated[str, "what to do about it"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,22 @@ class Pair:
     height: Annotated[int, "image height in px"]
     mask_area_px: Annotated[int, "defect pixels"]
     mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
+    mask_x: Annotated[float, "centre of the mask's pixels, share of the image's width"]
+    mask_y: Annotated[float, "the same, share of the image's height"]
     fused_with: Annotated[list[int], "pair indices of the pairs whose features went into this one (DefectSynth Eq. 9)"]
     alignment: Annotated[float, "agreement of change and mask before the composite: 0 = by chance, 1 = perfect"]
+    label_iou: Annotated[float, "IoU of the mask and what changed before the composite, 0..1 (images/honesty.py)"]
     spill: Annotated[float, "share of the visible change before the composite that lies outside the dilated mask, 0..1"]
-    change_inside: Annotated[float, "mean absolute change against the normal image inside the mask, grey levels 0..255"]
+    change_inside: Annotated[
+        float, "mean inside the mask of the largest channel's change, before the composite, 0..255"
+    ]
     change_outside_max: Annotated[int, "largest absolute change outside the dilated mask, grey levels; 0 = untouched"]
     product_scale: Annotated[float | None, "guidance towards the product, w_p (DefectDiffu Eq. 4); null for others"]
     defect_scale: Annotated[float | None, "guidance towards the defect, w_d (DefectDiffu Eq. 4); null for others"]
     agreement: Annotated[float | None, "IoU of the attention mask and the changed pixels, 0..1; null where not taken"]
+    nearest_base: Annotated[str, "source_path, in the source, of the base defect that this one is most like"]
+    nearest_similarity: Annotated[float, "how like: 1 = a copy, 0 = unrelated (images/similarity.py)"]
+    phash: Annotated[str, "64-bit perceptual hash of the defect's surroundings, 16 hex digits (images/similarity.py)"]
     image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]
@@ -143,13 +154,18 @@ class StrengthTrial:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A pair none of whose attempts was honest enough: nothing is dropped without a row here."""
+    """A pair none of whose attempts could be kept; its scores are the best attempt's. Nothing goes without a row."""
 
     pair_index: Annotated[int, "index within product and defect, from 0"]
     product: Annotated[str, "product name"]
     defect: Annotated[str, "defect name"]
     attempts: Annotated[int, "times the image was made"]
-    alignment: Annotated[float, "the best attempt's agreement of change and mask, 0..1"]
+    reason: Annotated[str, "from the closed list backends.judgement.Failing, the first that applies"]
+    alignment: Annotated[float, "agreement of change and mask, 0..1; see Pair"]
+    label_iou: Annotated[float, "IoU of the mask and what changed, 0..1; see Pair"]
+    spill: Annotated[float, "share of the visible change outside the dilated mask, 0..1; see Pair"]
+    change_inside: Annotated[float, "mean change inside the mask, grey levels; NaN for a broken image; see Pair"]
+    nearest_similarity: Annotated[float, "likeness to the nearest base defect; see Pair"]
 
 
 STRENGTH = "strength"

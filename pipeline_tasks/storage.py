@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from glob import escape
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_tasks.errors import DataError, SchemaError
+from pipeline_tasks.errors import DataError, SchemaError, refusals_named
 from pipeline_tasks.schema import arrow_schema
 
 Row = TypeVar("Row", bound=Hashable)
@@ -30,29 +31,47 @@ PARTIAL = ".part"
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-    os.close(handle)
-    try:
-        yield Path(name)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
+
+    Raises StorageError if the operating system refuses.
+    """
+    with refusals_named(path):
+        make_room(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+        os.close(handle)
+        try:
+            yield Path(name)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed."""
+    """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
+
+    Raises StorageError if the operating system refuses.
+    """
+    with refusals_named(path):
+        make_room(path)
+        fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
+        try:
+            yield fresh
+            fresh.chmod(0o755)
+            replace_folder(fresh, path)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def make_room(path: Path) -> None:
+    """Make the folder of `path`, and remove from it what killed writes of `path` left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL))
-    try:
-        yield fresh
-        fresh.chmod(0o755)
-        replace_folder(fresh, path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    for left in path.parent.glob(f".{escape(path.name)}.{'?' * 8}{PARTIAL}"):  # eight characters are tempfile's
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def replace_folder(fresh: Path, path: Path) -> None:
@@ -70,7 +89,7 @@ def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> int:
     Raises SchemaError for a row with a value of the wrong type or without a required one; then nothing is written.
     """
     schema, count = arrow_schema(row), 0
-    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="lz4") as writer:
         for group in bounded_groups(rows, ROWS_PER_GROUP, BYTES_PER_GROUP, _binary_bytes):
             columns = [_column(f"{path}: {row.__name__}", field, group) for field in schema]
             writer.write_batch(pa.record_batch(columns, schema=schema))

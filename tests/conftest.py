@@ -156,5 +156,5 @@ def one_thread() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest test first, so that no worker waits for it in the end."""
-    items.sort(key=lambda item: "test_tiny_refresh" not in item.nodeid)
+    """Start the longest tests first, so that no worker waits for one in the end."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in ("test_kills", "test_tiny_refresh")))

@@ -167,7 +167,7 @@ def test_a_source_that_fails_in_the_middle_leaves_the_old_file(tmp_path):
 
 
 def test_a_table_of_another_kind_is_refused_naming_the_columns(tmp_path):
-    write_rows(tmp_path / "t.parquet", [SetAside("plate", "a.png", "no mask", "add it")], SetAside)
+    write_rows(tmp_path / "t.parquet", [SetAside("plate", "a.png", "no mask", "", "add it")], SetAside)
     with pytest.raises(SchemaError, match=r"t\.parquet: not a MaskRow table.*pair_index.*reason.*re-run"):
         list(read_rows(tmp_path / "t.parquet", MaskRow))
 

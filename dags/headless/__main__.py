@@ -34,7 +34,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, home: Home) -> int:
     if options.command == "refresh":
-        order = Order(options.data, options.shared, options.profile)
+        order = Order(options.data, options.layout, options.shared, options.profile)
         return 0 if refresh(home, order, options.port) else 1
     if options.command == "up":
         up(home, options.port, options.mlflow_port)
@@ -52,6 +52,7 @@ def _parse() -> argparse.Namespace:
             chosen.add_argument("--port", type=int, help="of Airflow's pages; a free one is chosen otherwise")
         if name == "refresh":
             chosen.add_argument("--data", help="folder of raw samples to catalog first")
+            chosen.add_argument("--layout", help="how it lies there, instead of what is detected")
             chosen.add_argument("--shared", action="store_true", help="with one generator for all products in it")
             chosen.add_argument("--profile", help="set the parameters of profiles/PROFILE.yaml first")
         if name == "up":

@@ -35,9 +35,10 @@ LOG_LINES = 15
 
 @dataclass(frozen=True)
 class Order:
-    """What to refresh: raw samples to catalog first, one generator for all products or not, and a profile to set."""
+    """What to refresh: raw samples to catalog first, in which layout, with one generator for all or not; a profile."""
 
     data: str | None = None
+    layout: str | None = None
     shared: bool = False
     profile: str | None = None
 
@@ -114,7 +115,8 @@ def _take_stock(home: Home, order: Order) -> str:
         _call(home, "profile", order.profile)
     load_params(home.root / "params.yaml")
     if order.data is not None:
-        _call(home, "catalog", order.data, *(["--shared"] if order.shared else []))
+        named = ["--layout", order.layout] if order.layout else []
+        _call(home, "catalog", order.data, *named, *(["--shared"] if order.shared else []))
     return load_graph(home.root).digest
 
 

@@ -20,7 +20,7 @@ from pipeline_tasks.images.honesty import Change, change_between
 from pipeline_tasks.schema import StrengthTrial
 
 AREA_SLACK = 4.0
-"""A generated label's area may leave the range of what it should be by this factor, as validate.area_slack has it."""
+"""A generated label's area may leave the range of what it should be by this factor; see validate.mask_area.slack."""
 
 
 class Scales(TypedDict):
@@ -90,7 +90,7 @@ def names_of(request: Request) -> Names:
 def generated_pair(sight: Sight, painting: Painting, dilation_px: int) -> Rendered:
     """Return a pair whose image and mask are both generated.
 
-    The mask is empty, so that the pair scores 0 and is made again, where its area is not that of a defect of the kind.
+    The mask is empty, so that the pair cannot be kept, where its area is not that of a defect of the kind.
     """
     box, label = sight.view.box, painting.label(dilation_px)
     return Rendered(

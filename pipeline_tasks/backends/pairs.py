@@ -1,24 +1,25 @@
-"""From masks to pairs: render, score, render again what is not honest, composite, measure, record."""
+"""From masks to pairs: render, score, judge, render again what cannot be kept, composite, record."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby, repeat
 from typing import Any
 
 import numpy as np
 
+from pipeline_tasks.backends.judgement import Failing, Scores, judge, score
 from pipeline_tasks.backends.protocol import Backend, Floats, RealDefect, Rendered, Request
-from pipeline_tasks.errors import DataError, LeakageError
-from pipeline_tasks.images.boxes import inside
-from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask, encode_image, encode_mask
+from pipeline_tasks.errors import DataError
+from pipeline_tasks.images.codec import Pixels, decode_image, decode_mask, encode_image, encode_mask
 from pipeline_tasks.images.composite import composite, dilate
-from pipeline_tasks.images.honesty import alignment, change_between, spill
+from pipeline_tasks.images.similarity import KnownDefects, phash, surroundings
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import ATTENTION, MaskRow, Pair, Rejected, Sample
 from pipeline_tasks.seeds import derive_seed
+from pipeline_tasks.splits.guard import of_base
 from pipeline_tasks.storage import bounded_groups
 
 BLOCK_PX = 200_000_000
@@ -29,17 +30,15 @@ BLOCK_PX = 200_000_000
 class _Attempt:
     request: Request
     rendered: Rendered
-    alignment: float
+    scores: Scores
+    failing: Failing | None
     number: int
 
     @property
-    def merit(self) -> tuple[bool, float]:
-        """Whether the mask marks something, and how well what changed agrees with it: the higher the better."""
-        return self.rendered.mask is None or bool(self.rendered.mask.any()), self.alignment
-
-    def is_honest(self, params: Generate) -> bool:
-        """Tell whether what changed agrees with a mask that marks something."""
-        return self.merit >= (True, params.min_alignment)
+    def merit(self) -> tuple[int, float]:
+        """How far it came in the judgement, and how well what changed agrees with the mask: the higher the better."""
+        reasons: list[Failing | None] = [*Failing, None]
+        return reasons.index(self.failing), self.scores.alignment
 
 
 def make_pairs(
@@ -48,27 +47,25 @@ def make_pairs(
     samples: Mapping[str, Sample],
     normals: Mapping[str, Sample],
     prompts: PromptBook,
+    known: KnownDefects,
     params: Generate,
 ) -> Iterator[Pair | Rejected]:
-    """Yield one pair per mask row, in order; or its rejection, if no attempt at it is honest.
-
-    That is: its alignment stays below params.min_alignment, or a mask that the backend makes itself stays empty.
+    """Yield one pair per mask row, in order; or its rejection, if no attempt at it can be kept (backends/judgement.py).
 
     Rows are rendered in blocks of `block_pairs` consecutive pair indices, so that no pair depends on shards. A pair
-    that scores too low is made again, from the next seed, up to params.attempts times. samples, normals: base samples
-    by source_path, all that the rows name. Raises DataError for one that is missing and LeakageError for one that is
-    not of the base split.
+    that fails is made again, from the next seed, up to params.attempts times. samples, normals: base samples by
+    source_path, all that the rows name. known: the base defects that a pair must not copy. Raises DataError for a
+    sample that is missing and LeakageError for one that is not of the base split.
     """
 
     def judged(attempt: _Attempt) -> Pair | Rejected:
-        row = attempt.request.row
-        if not attempt.is_honest(params):
-            return Rejected(row.pair_index, row.product, row.defect, attempt.number, attempt.alignment)
-        return _pair(backend, attempt, normals[row.normal_path], params)
+        if attempt.failing is not None:
+            return _rejected(attempt, attempt.failing)
+        return _pair(backend, attempt, normals[attempt.request.row.normal_path], params)
 
     with ThreadPoolExecutor(params.threads) as pool:
         for requests in _blocks(requests_of(rows, samples, normals, prompts), params.block_pairs):
-            yield from pool.map(judged, _best_attempts(backend, requests, params, pool))
+            yield from pool.map(judged, _best_attempts(backend, requests, known, params, pool))
 
 
 def requests_of(
@@ -84,22 +81,25 @@ def _blocks(requests: Iterable[Request], block_pairs: int) -> Iterator[list[Requ
 
 
 def _best_attempts(
-    backend: Backend, requests: Sequence[Request], params: Generate, pool: ThreadPoolExecutor
+    backend: Backend, requests: Sequence[Request], known: KnownDefects, params: Generate, pool: ThreadPoolExecutor
 ) -> list[_Attempt]:
-    """Return of each request its first attempt that is honest enough, else the best one; its number counts all made."""
+    """Return of each request its first attempt that can be kept, else the best one; its number counts all made."""
+
+    def attempt(request: Request, rendered: Rendered, number: int) -> _Attempt:
+        scores = score(request, rendered, params.dilation_px, known)
+        return _Attempt(request, rendered, scores, judge(scores, params.keep), number)
+
     best: dict[int, _Attempt] = {}
     first: dict[int, Rendered] = {}
     pending = list(requests)
     for number in range(1, params.attempts + 1):
-        rendered = backend.render(pending, first)
-        scores = pool.map(_alignment, pending, rendered)
-        made = [_Attempt(*one, number) for one in zip(pending, rendered, scores, strict=True)]
-        first = first or {attempt.request.row.pair_index: attempt.rendered for attempt in made}
-        for attempt in made:
-            index = attempt.request.row.pair_index
-            better = index not in best or attempt.merit > best[index].merit
-            best[index] = attempt if better else replace(best[index], number=number)
-        pending = [_again(a.request, number) for a in made if not a.is_honest(params)]
+        made = list(pool.map(attempt, pending, backend.render(pending, first), repeat(number)))
+        first = first or {one.request.row.pair_index: one.rendered for one in made}
+        for one in made:
+            index = one.request.row.pair_index
+            better = index not in best or one.merit > best[index].merit
+            best[index] = one if better else replace(best[index], number=number)
+        pending = [_again(one.request, number) for one in made if one.failing is not None]
         if not pending:
             break
     return [best[request.row.pair_index] for request in requests]
@@ -107,11 +107,6 @@ def _best_attempts(
 
 def _again(request: Request, number: int) -> Request:
     return replace(request, seed=derive_seed(request.row.seed, "attempt", number))
-
-
-def _alignment(request: Request, rendered: Rendered) -> float:
-    mask = inside(request.mask, rendered.box) if rendered.mask is None else rendered.mask
-    return alignment(change_between(rendered.pixels, rendered.unchanged), mask)
 
 
 def _request(
@@ -139,19 +134,32 @@ def _base_sample(samples: Mapping[str, Sample], path: str, row: MaskRow) -> Samp
     pair = f"pair {row.product}/{row.defect}/{row.pair_index}"
     if path not in samples:
         raise DataError(f"{pair} names sample '{path}', which is not in the base split; re-run the masks stage")
-    if samples[path].split != "base":
-        raise LeakageError(
-            f"{pair} names sample '{path}' of the {samples[path].split} split; only base samples may be used"
-        )
-    return samples[path]
+    return next(of_base([samples[path]], f"generate, {pair}"))
+
+
+def _rejected(attempt: _Attempt, reason: Failing) -> Rejected:
+    row, scores = attempt.request.row, attempt.scores
+    return Rejected(
+        pair_index=row.pair_index,
+        product=row.product,
+        defect=row.defect,
+        attempts=attempt.number,
+        reason=reason.value,
+        alignment=scores.alignment,
+        label_iou=scores.label_iou,
+        spill=scores.spill,
+        change_inside=scores.change_inside,
+        nearest_similarity=scores.nearest_similarity,
+    )
 
 
 def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate) -> Pair:
-    request, rendered = attempt.request, attempt.rendered
-    row, host, mask = request.row, *_host_and_mask(request, rendered)
+    request, rendered, scores = attempt.request, attempt.rendered, attempt.scores
+    row, host, mask = request.row, rendered.host(request), rendered.label(request)
     image = composite(host, _whole(host, rendered), mask, params.feather_px)
-    change = np.abs(image.astype(np.int16) - host).max(axis=2)
-    near = dilate(mask, params.dilation_px)
+    outside = np.abs(image.astype(np.int16) - host)[~dilate(mask, params.dilation_px)]
+    height, width = mask.shape
+    ys, xs = np.nonzero(mask)
     return Pair(
         pair_id=f"{row.product}/{row.defect}/{row.pair_index:06d}",
         pair_index=row.pair_index,
@@ -164,29 +172,22 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate)
         backend_digest=backend.digest,
         prompt=request.prompt,
         **(_from_row(row, normal) if rendered.mask is None else _generated(host)),
-        width=image.shape[1],
-        height=image.shape[0],
-        mask_area_px=int(mask.sum()),
+        width=width,
+        height=height,
         mask_area_fraction=float(mask.mean()),
+        mask_x=float(xs.mean() + 0.5) / width,
+        mask_y=float(ys.mean() + 0.5) / height,
         fused_with=list(rendered.fused_with),
-        alignment=attempt.alignment,
-        spill=spill(change_between(rendered.pixels, rendered.unchanged), inside(near, rendered.box)),
-        change_inside=float(change[mask].mean()),
-        change_outside_max=int(change[~near].max(initial=0)),
+        **asdict(scores),
+        change_outside_max=int(outside.max(initial=0)),
         product_scale=rendered.product_scale,
         defect_scale=rendered.defect_scale,
         agreement=rendered.agreement,
+        phash=phash(surroundings(image, mask)),
         image_sha256=_digest(image),
         image=encode_image(image),
         mask=encode_mask(mask),
     )
-
-
-def _host_and_mask(request: Request, rendered: Rendered) -> tuple[Pixels, Mask]:
-    """Return the normal image that the pair differs from under the mask, and the mask: the request's, or generated."""
-    if rendered.mask is None:
-        return request.normal, request.mask
-    return np.clip(np.rint(rendered.unchanged), 0, 255).astype(np.uint8), rendered.mask
 
 
 def _from_row(row: MaskRow, normal: Sample) -> dict[str, Any]:

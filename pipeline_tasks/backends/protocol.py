@@ -76,6 +76,16 @@ class Rendered:
     defect_scale: float | None = None
     agreement: float | None = None
 
+    def label(self, request: Request) -> Mask:
+        """Return the pair's mask, bool [H, W]: the request's, unless one was made with the image."""
+        return request.mask if self.mask is None else self.mask
+
+    def host(self, request: Request) -> Pixels:
+        """Return the normal image [H, W, 3] that the pair differs from: the request's, unless one was made with it."""
+        if self.mask is None:
+            return request.normal
+        return np.clip(np.rint(self.unchanged), 0, 255).astype(np.uint8)
+
 
 class Backend(Protocol):
     """A generator at work. The caller composites, so pixels far from the mask do not matter."""
@@ -145,5 +155,5 @@ class Trainer(Protocol):
 
 def settings_digest(params: Generate, *own: object) -> str:
     """Return the SHA-256 (hex) of a backend's `own` determinants and the settings that bear on every pair."""
-    shared = (params.severity, params.dilation_px, params.feather_px, params.min_alignment, params.attempts)
+    shared = (params.severity, params.dilation_px, params.feather_px, params.keep, params.attempts)
     return hashlib.sha256(repr((*own, *shared)).encode()).hexdigest()

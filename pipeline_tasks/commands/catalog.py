@@ -7,7 +7,8 @@ import typer
 
 
 def catalog(
-    data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders")],
+    data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders, or a CSV list")],
+    layout: Annotated[str | None, typer.Option(help="how the folders lie, instead of what is detected")] = None,
     shared: Annotated[bool, typer.Option("--shared", help="one generator for all products together")] = False,
     output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
 ) -> None:
@@ -25,7 +26,7 @@ def catalog(
             f"params.yaml: zero_shot needs backend.name: dit, found {params.backend.name}; "
             "change it, or empty zero_shot"
         )
-    found, notes = discover(data, shared, params.zero_shot)
+    found, notes = discover(data, shared, params.zero_shot, layout)
     check_zero_shot(params.prompts, found)
     text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
     if not output.exists() or output.read_text() != text:

@@ -87,15 +87,17 @@ def _pasted(
     product: str, masks: Path, chosen: dict[str, set[int]], base: "list[Sample]", params: "Generate"
 ) -> "Iterator[Pair]":
     """Yield a pasted pair for the mask of each chosen pair, so that the two arms differ in the generator alone."""
+    from pipeline_tasks.backends.judgement import KEEP_ALL, known_defects
     from pipeline_tasks.backends.pairs import make_pairs
     from pipeline_tasks.backends.paste import PasteBackend
     from pipeline_tasks.manifest import read_selected
     from pipeline_tasks.prompts import PromptBook
     from pipeline_tasks.schema import MaskRow, Pair
 
-    samples, every = {sample.source_path: sample for sample in base}, params.model_copy(update={"min_alignment": 0.0})
+    samples, every = {sample.source_path: sample for sample in base}, params.model_copy(update={"keep": KEEP_ALL})
     unprompted = PromptBook({product: dict.fromkeys(chosen, "")}, {})
     for defect, indices in chosen.items():
         rows = read_selected([masks / f"{defect}.parquet"], MaskRow, "pair_index", indices)
-        made = make_pairs(PasteBackend(every), rows, samples, samples, unprompted, every)
+        known = known_defects(sample for sample in base if sample.defect == defect)
+        made = make_pairs(PasteBackend(every), rows, samples, samples, unprompted, known, every)
         yield from (pair for pair in made if isinstance(pair, Pair))

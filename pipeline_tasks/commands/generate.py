@@ -1,6 +1,7 @@
 """`defectline generate`: masks and normal images -> shards of pairs."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import groupby, islice
@@ -14,7 +15,7 @@ from pipeline_tasks.commands.names import Name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pipeline_tasks.schema import Pair, Rejected, Sample
+    from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
 
 REJECTED = "rejected"
 """Folder beside the shards, with a table per shard of what was rejected; it is written last."""
@@ -32,78 +33,97 @@ def generate(
     model: Annotated[Path, typer.Option()],
     pairs: Annotated[Path, typer.Option()],
 ) -> None:
-    """Generate the pairs of one defect; a killed run resumes after its last finished shard."""
+    """Generate as many pairs of one defect as are asked for; a killed run resumes after its last finished shard."""
     import torch
 
     from pipeline_tasks.backends import load_backend
     from pipeline_tasks.backends.protocol import Graded
     from pipeline_tasks.commands.work import work_folder
     from pipeline_tasks.params import load_params
-    from pipeline_tasks.progress import track
     from pipeline_tasks.prompts import read_prompts
-    from pipeline_tasks.schema import STRENGTH, MaskRow, Pair, Rejected, StrengthTrial
+    from pipeline_tasks.schema import STRENGTH, MaskRow, Sample, StrengthTrial
     from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import PARTIAL, open_table, read_rows, replace_folder, write_rows
+    from pipeline_tasks.storage import PARTIAL, make_room, read_rows, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.generate.threads)
+    asked, what = params.masks.pairs_per_defect, f"{product} {defect}"
     inputs = [masks, samples, normals, prompts, pretrained, model]
-    work = work_folder("generate", f"{product}-{defect}", inputs, [params.run, params.backend, params.generate])
+    work = work_folder("generate", f"{product}-{defect}", inputs, [params.run, params.backend, params.generate, asked])
     work.mkdir(parents=True, exist_ok=True)
     for unfinished in work.rglob(f"*{PARTIAL}"):
         unfinished.unlink()
     backend = load_backend(params, model, pretrained)
     book = read_prompts(prompts).borrow(product, defect, source)
     given = partial(_by_path, samples), partial(_by_path, normals), book
-    total = open_table(masks, MaskRow).metadata.num_rows
+    known = stage.known_defects(read_rows(samples, Sample))
     numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
-    with track(range(total), f"generate {product} {defect}") as bar:
-        for number, rows in numbered:
-            shard, finished = list(rows), work / REJECTED / f"{number:05d}.parquet"
-            if finished.exists():
-                bar.update(len(shard))
-                continue
-            rejected: list[Rejected] = []
-            made = _accepted(stage.run(params.generate, backend, shard, *given), rejected, bar.update)
-            write_rows(work / f"{number:05d}.parquet", made, Pair)
-            write_rows(finished, rejected, Rejected)
+    shards = ((work / f"{number:05d}.parquet", rows) for number, rows in numbered)
+    _fill(shards, asked, what, lambda rows, wanted: stage.run(params.generate, backend, rows, *given, known, wanted))
     tried = work / STRENGTH / "00000.parquet"
     if isinstance(backend, Graded) and not tried.exists():
         rows_tried = list(islice(read_rows(masks, MaskRow), params.generate.dit.trials))
         write_rows(tried, stage.try_strengths(backend, rows_tried, *given), StrengthTrial)
+    make_room(pairs)
     replace_folder(work, pairs)
     shutil.rmtree(work.parent, ignore_errors=True)
-    _tell(f"{product} {defect}", backend.name, pairs, params.generate.min_alignment)
+    _tell(what, backend.name, pairs, asked)
 
 
-def _tell(what: str, backend: str, pairs: Path, least: float) -> None:
-    """Print how many pairs there are, and what became of the others."""
+def _fill(
+    shards: "Iterable[tuple[Path, Iterable[MaskRow]]]",
+    asked: int,
+    what: str,
+    make: "Callable[[list[MaskRow], int], Iterable[Pair | Rejected]]",
+) -> None:
+    """Write shard after shard, each of its own rows, until there are as many pairs as were asked for."""
+    from pipeline_tasks.progress import track
     from pipeline_tasks.schema import Pair, Rejected
+    from pipeline_tasks.storage import open_table, write_rows
 
-    attempts, lost = _attempts(pairs, Pair), _attempts(pairs / REJECTED, Rejected)
-    print(f"{what}: {len(attempts)} pairs by {backend}, {sum(number > 1 for number in attempts)} of them made again")
-    if lost:
-        print(f"{what}: {len(lost)} rejected after {max(lost)} attempts (alignment below {least:g})")
+    kept = 0
+    with track(range(asked), f"generate {what}") as bar:
+        for shard, rows in shards:
+            finished = shard.parent / REJECTED / shard.name
+            if finished.exists():
+                kept += open_table(shard, Pair).metadata.num_rows
+            else:
+                rejected: list[Rejected] = []
+                kept += write_rows(shard, _kept(make(list(rows), asked - kept), rejected, bar.update), Pair)
+                write_rows(finished, rejected, Rejected)
+            bar.update(kept - bar.n)
+            if kept == asked:
+                return
 
 
-def _accepted(
+def _kept(
     results: "Iterable[Pair | Rejected]", rejected: "list[Rejected]", advance: "Callable[[], object]"
 ) -> "Iterator[Pair]":
     from pipeline_tasks.schema import Pair
 
     for result in results:
-        advance()
         if isinstance(result, Pair):
+            advance()
             yield result
         else:
             rejected.append(result)
 
 
-def _attempts(folder: Path, row: type) -> list[int]:
+def _tell(what: str, backend: str, pairs: Path, asked: int) -> None:
+    """Print how many pairs there are, and what became of the others."""
     from pipeline_tasks.manifest import read_manifest
+    from pipeline_tasks.schema import Pair, Rejected
 
-    attempts: list[int] = read_manifest(sorted(folder.glob("*.parquet")), row)["attempts"].to_pylist()
-    return attempts
+    attempts = read_manifest(sorted(pairs.glob("*.parquet")), Pair)["attempts"].to_pylist()
+    reasons = Counter(read_manifest(sorted((pairs / REJECTED).glob("*.parquet")), Rejected)["reason"].to_pylist())
+    made, again, lost = len(attempts), sum(number > 1 for number in attempts), reasons.total()
+    print(f"{what}: {made} of {asked} pairs asked for by {backend}, {again} of them made again, {lost} more rejected")
+    if reasons:
+        print(f"{what}: rejected" + "".join(f", {number} x {reason}" for reason, number in reasons.most_common()))
+    if made < asked:
+        used = f"its {made + lost} masks, those in reserve included, are used up, and {lost} pairs were rejected"
+        why = used if made + lost else "there is no mask of it"
+        print(f"warning: {what}: {asked - made} pairs fewer than asked for: {why}")
 
 
 def _by_path(table: Path, paths: set[str]) -> "Mapping[str, Sample]":

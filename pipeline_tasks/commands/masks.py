@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,13 +25,14 @@ def masks(
     pretrained: Annotated[Path, typer.Option()],
     prompts: Annotated[Path, typer.Option()],
     masks: Annotated[Path, typer.Option()],
+    refused: Annotated[Path, typer.Option()],
 ) -> None:
     """Make new masks of a defect from the real ones and place them on normal images."""
     from pipeline_tasks.errors import ConfigError
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import MaskRow, Sample
     from pipeline_tasks.stages import masks as stage
-    from pipeline_tasks.storage import open_table, read_rows, write_rows
+    from pipeline_tasks.storage import open_table, read_rows, write_json, write_rows
 
     params = load_params()
     if source != product and params.backend.name != "dit":
@@ -46,26 +48,48 @@ def masks(
 
     latent = load_morph if params.backend.is_latent else None
     pairs = stage.run(params.masks, params.run.seed, product, defect, source, *tables, latent)
-    kinds, refused = Counter[str](), Counter[str]()
+    account = _Account(params.masks.pairs_per_defect, stage.reserve(params.masks))
 
     def made() -> Iterator["MaskRow"]:
-        for pair in track(pairs, "masks", total=params.masks.pairs_per_defect if real else 0):
+        for pair in track(pairs, "masks", total=account.asked + account.reserve if real else 0):
             if isinstance(pair, stage.Refused):
-                refused[pair.reason] += 1
+                account.refused[pair.reason.value] += 1
             else:
-                kinds[f"{pair.kind} ({pair.kind_reason})"] += 1
+                account.kinds[f"{pair.kind} ({pair.kind_reason})"] += 1
                 yield pair
 
-    count = write_rows(masks, made(), MaskRow)
-    print(f"{product}/{defect}: {count} masks from {real} real ones, refused {refused.total()}{_counts(refused)}")
-    if real:
-        print(f"{product}/{defect}: of {count}{_counts(kinds)}")
-    else:
-        print(f"warning: {product}/{defect} has no base sample, so no pairs will be made of it")
+    write_rows(masks, made(), MaskRow)
+    write_json(refused, account.as_json())
+    account.tell(f"{product}/{defect}", real)
+
+
+@dataclass(frozen=True)
+class _Account:
+    """How many masks were asked for, made and refused."""
+
+    asked: int
+    reserve: int
+    kinds: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, int | dict[str, int]]:
+        made = self.kinds.total()
+        return {"asked": self.asked, "reserve": self.reserve, "made": made, "refused": dict(self.refused)}
+
+    def tell(self, what: str, real: int) -> None:
+        made = self.kinds.total()
+        wanted = f"{self.asked} asked for, {self.reserve} in reserve"
+        print(f"{what}: {made} masks ({wanted}) from {real} real ones, refused {_counts(self.refused)}")
+        if not real:
+            print(f"warning: {what} has no base sample, so no pairs will be made of it")
+            return
+        print(f"{what}: of {_counts(self.kinds)}")
+        if made < self.asked:
+            print(f"warning: {what}: {self.asked - made} masks fewer than asked for, so many were refused")
 
 
 def _counts(counter: Counter[str]) -> str:
-    return "".join(f", {number} x {name}" for name, number in counter.most_common())
+    return ", ".join([f"{counter.total()}", *(f"{number} x {name}" for name, number in counter.most_common())])
 
 
 def _load_morph(params: Params, pretrained: Path, prompts: Path, source: str, defect: str) -> "Morph":

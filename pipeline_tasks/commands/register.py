@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline_tasks.lineage.turns import in_turn
 from pipeline_tasks.params import load_params
 
 if TYPE_CHECKING:
@@ -15,15 +16,17 @@ REPORTS = Path("reports")
 MLFLOW = Path(".mlflow")
 
 
+@in_turn("register")
 def register() -> None:
     """Register the version that dvc.lock describes. Run again for the same lock, it completes or repeats nothing."""
     from pipeline_tasks.catalog import load_catalog
+    from pipeline_tasks.errors import without_secrets
     from pipeline_tasks.lineage.collect import collect
     from pipeline_tasks.lineage.lock import load_lock
     from pipeline_tasks.lineage.revision import git_revision
     from pipeline_tasks.stages import register as stage
     from pipeline_tasks.storage import write_json
-    from pipeline_tasks.tracking.registry import Record, connect, without_secrets
+    from pipeline_tasks.tracking.registry import Record, connect
 
     params, catalog = load_params(), load_catalog()
     lock = load_lock(Path(), catalog)
@@ -55,8 +58,8 @@ def register() -> None:
 
 
 def _head(version: str, run: "Run", uri: str) -> "Head":
+    from pipeline_tasks.errors import without_secrets
     from pipeline_tasks.report.contents import Head
-    from pipeline_tasks.tracking.registry import without_secrets
 
     page = f"{without_secrets(uri).rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
     return Head(

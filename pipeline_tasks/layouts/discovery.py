@@ -7,15 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline_tasks.catalog import Catalog, slug
+from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import ConfigError, DataError
-from pipeline_tasks.layouts import READERS
+from pipeline_tasks.layouts import LAYOUTS, layout, listing
+from pipeline_tasks.layouts.contents import folders_in
+from pipeline_tasks.layouts.layout import Layout
+from pipeline_tasks.layouts.tables import SUFFIXES
 from pipeline_tasks.params import ZeroShot
 from pipeline_tasks.yaml_files import describe
-
-EXPECTED = (
-    "expected the MVTec-AD layout: train/good/NAME.png, test/<defect>/NAME.png and ground_truth/<defect>/NAME_mask.png"
-)
 
 SHARED = "shared"
 """Name of the generator that learns all products at once."""
@@ -34,25 +33,43 @@ class _Found:
     defects: list[str]
 
 
-def discover(data: Path, shared: bool, zero_shot: Sequence[ZeroShot] = ()) -> tuple[Catalog, list[str]]:
-    """Return the catalog of `data`, one product's folder or a folder of such, and notes on what was left out.
+def discover(
+    data: Path, shared: bool, zero_shot: Sequence[ZeroShot] = (), layout_name: str | None = None
+) -> tuple[Catalog, list[str]]:
+    """Return the catalog of `data` and notes on what was left out.
 
-    Each product has a generator of its own, or all have one together (`shared`), which `zero_shot` needs: its entries
-    become defects of their products, for which normal images are enough. Paths in the catalog are as given.
-    Raises DataError if nothing usable is found, saying what a layout looks like, and ConfigError if a name or path
-    cannot stand in a catalog, or an entry of `zero_shot` does not fit what was found.
+    `data` is a folder in a layout, a folder of such, or the table of the layout `listing`. The layout is detected, or
+    the one that is named. Each product has a generator of its own, or all have one together (`shared`), which
+    `zero_shot` needs: its entries become defects of their products, for which normal images are enough. Paths in the
+    catalog are as given. Raises DataError if nothing usable is found, saying what layouts look like, and ConfigError
+    if a name or path cannot stand in a catalog, or an entry of `zero_shot` does not fit what was found.
     """
+    named = layout(layout_name) if layout_name else None
+    if data.is_file() and data.suffix.lower() in SUFFIXES:
+        data, named = _listed(data, named)
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; give the folder that holds your product's images")
-    found, notes = _products(data, {entry.product for entry in zero_shot})
+    found, notes = _products(data, named, {entry.product for entry in zero_shot})
     if not found:
-        raise DataError(f"{data}: no usable product found; {'; '.join([EXPECTED, *notes])}")
+        raise DataError("\n  ".join([f"{data}: no usable product found; expected", *_expected(named), *notes]))
     _check_zero_shot(zero_shot, found, shared)
     own = [ZeroShot(source=name, defect=d, product=name) for name, product in found.items() for d in product.defects]
     try:
         return Catalog.model_validate(_entries(found, [*own, *zero_shot], shared)), notes
     except ValidationError as error:
         raise ConfigError(describe(data, error)) from error
+
+
+def _listed(table: Path, named: Layout | None) -> tuple[Path, Layout]:
+    """Return the folder of a list, and its layout. Raises ConfigError or DataError if it would not be what is read."""
+    if named not in (None, listing.LAYOUT):
+        raise ConfigError(f"{table}: is no folder in layout {named.name}; give the folder, or leave out --layout")
+    listing.check_named(table)
+    return table.parent, listing.LAYOUT
+
+
+def _expected(named: Layout | None) -> list[str]:
+    return [f"{each.name}: {each.expected}" for each in ([named] if named else LAYOUTS.values())]
 
 
 def _entries(found: Mapping[str, _Found], defects: Sequence[ZeroShot], shared: bool) -> dict[str, Any]:
@@ -66,24 +83,54 @@ def _entries(found: Mapping[str, _Found], defects: Sequence[ZeroShot], shared: b
     }
 
 
-def _products(data: Path, targets: set[str]) -> tuple[dict[str, _Found], list[str]]:
+def _products(data: Path, named: Layout | None, targets: set[str]) -> tuple[dict[str, _Found], list[str]]:
     """Return the products by name, those without a defect only if they are among `targets`, and notes."""
     found: dict[str, _Found] = {}
-    notes: list[str] = []
-    for folder in [data] if _layout(data) else sorted(f for f in data.iterdir() if f.is_dir()):
-        layout = _layout(folder)
-        if layout is None:
-            notes.append(f"{folder}: left out: in no known layout")
-            continue
-        name, defects = slug(folder.resolve().name), READERS[layout].defects(folder)
-        notes += [f"{folder}: {note}" for note in READERS[layout].notes(folder)]
-        if name in found:
-            raise DataError(f"{folder}: a second product called '{name}'; rename one of the folders")
-        if defects or name in targets:
-            found[name] = _Found(folder, layout, defects)
-        else:
-            notes.append(f"{folder}: left out: no defect has both images and masks")
-    return found, notes
+    folders, notes = _folders(data, named)
+    for folder, own in folders.items():
+        for name, survey in own.survey(folder).items():
+            if name in found:
+                raise DataError(f"{folder}: a second product called '{name}'; rename one of the folders")
+            notes += [f"{folder}: {note}" for note in survey.notes]
+            if survey.defects or name in targets:
+                found[name] = _Found(folder, own.name, survey.defects)
+            else:
+                notes.append(f"{folder}: '{name}' is left out: no defect has both images and masks")
+    return dict(sorted(found.items())), notes
+
+
+def _folders(data: Path, named: Layout | None) -> tuple[dict[Path, Layout], list[str]]:
+    """Return the layout of `data` or of the folders right in it, and notes on those that have none or more than one.
+
+    A `named` layout is taken for `data` where neither seems to fit: whoever names it knows better.
+    """
+    fitting = {data: _fitting(data, named)}
+    if not fitting[data]:
+        fitting = {data / name: _fitting(data / name, named) for name in folders_in(data)}
+    if named and not any(fitting.values()):
+        fitting = {data: [named]}
+    unfit = f"not in layout {named.name}" if named else "in no known layout"
+    notes = [f"{folder}: left out: {unfit}" for folder, layouts in fitting.items() if not layouts]
+    notes += [
+        f"{folder}: read as {layouts[0].name}, though {layouts[1].name} fits too; choose with --layout"
+        for folder, layouts in fitting.items()
+        if len(layouts) > 1
+    ]
+    return {folder: layouts[0] for folder, layouts in fitting.items() if layouts}, notes
+
+
+def _fitting(folder: Path, named: Layout | None) -> list[Layout]:
+    """Return the layouts that a folder fits; of several only those in which it has a defect, if there are such."""
+    fitting = [each for each in ([named] if named else LAYOUTS.values()) if each.matches(folder)]
+    return [each for each in fitting if len(fitting) == 1 or _has_defect(each, folder)] or fitting
+
+
+def _has_defect(each: Layout, folder: Path) -> bool:
+    """Tell whether a folder has a defect in a layout; so it has, if the layout complains about it: that is told."""
+    try:
+        return any(survey.defects for survey in each.survey(folder).values())
+    except (DataError, ConfigError):
+        return True
 
 
 def _check_zero_shot(zero_shot: Sequence[ZeroShot], found: Mapping[str, _Found], shared: bool) -> None:
@@ -114,7 +161,3 @@ def _complaint(entry: ZeroShot, found: Mapping[str, _Found]) -> str | None:
         has = ", ".join(found[entry.source].defects) or "none"
         return f"defect: '{entry.source}' has no usable defect '{entry.defect}'; it has: {has}"
     return None
-
-
-def _layout(folder: Path) -> str | None:
-    return next((name for name, reader in READERS.items() if reader.matches(folder)), None)

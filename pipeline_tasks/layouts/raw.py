@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_tasks.layouts.reasons import REMEDY, Reason
+from pipeline_tasks.layouts.reasons import Reason
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True)
 class RawSample:
-    """One image file and, for a defect, its mask file; `source_path` is the image's below the product's folder."""
+    """One image file and its mask file: a defect's, or a normal image's that marks nothing, where there is one.
+
+    `source_path` is the image's below the product's folder.
+    """
 
     source_path: str
     defect: str
@@ -21,14 +24,9 @@ class RawSample:
 
 @dataclass(frozen=True, slots=True)
 class RawReject:
-    """One file that a reader could not place."""
+    """One file, or one line of a list, that a reader could not place; `defect` names the group it was found in."""
 
     source_path: str
     defect: str
     reason: Reason
-    detail: str
-
-
-def reject(source_path: str, defect: str, reason: Reason, found: str = "") -> RawReject:
-    """Return a reject whose detail says what was found and what to do; `defect` names the folder's group."""
-    return RawReject(source_path, defect, reason, f"{found}; {REMEDY[reason]}" if found else REMEDY[reason])
+    found: str = ""

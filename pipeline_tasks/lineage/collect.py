@@ -11,6 +11,7 @@ from pipeline_tasks.lineage.lock import Lock
 from pipeline_tasks.manifest import read_manifest, read_selected
 from pipeline_tasks.report.contents import DefectContents, Example, ProductContents
 from pipeline_tasks.schema import GOOD, STRENGTH, Pair, Sample, SetAside, StrengthTrial
+from pipeline_tasks.splits.membership import read_members
 from pipeline_tasks.storage import read_json, read_rows
 from pipeline_tasks.tracking.registry import Dataset, Generator
 
@@ -63,6 +64,7 @@ def _product(lock: Lock, product: str, catalog: Catalog, sample_pairs: int) -> P
         evaluation=read_json(lock.root / lock.output(f"evaluate@{product}").path),
         curve=read_json(curve) if curve.exists() else {},
         set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "data/set_aside/*").path, SetAside)),
+        members=read_members(lock.root / lock.output(f"ingest@{product}", "splits/*").path),
         defects=[_defect(lock, item, sample_pairs) for item in catalog.defects.values() if item.product == product],
         docs=f"data_docs/{product}/index.html",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def start_dvc(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `dvc ARGUMENTS` in the repository at `root`; read its stdout, which carries stderr too, line by line."""
+    """Start `dvc ARGUMENTS` at `root` in a process group of its own; read its stdout, with its stderr, line by line."""
     command, environment = _command(arguments), _environment()
     return subprocess.Popen(
         command,
@@ -18,6 +18,7 @@ def start_dvc(root: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        process_group=0,
     )
 
 

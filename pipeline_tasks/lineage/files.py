@@ -4,15 +4,21 @@ import os
 import tempfile
 from pathlib import Path
 
+from pipeline_tasks.errors import refusals_named
+
+SPLITS = "splits"
+"""Folder of the stored splits, which dvc.yaml's ingest keeps and git versions."""
+
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `text` to `path`: a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Write `text` to `path`: a reader sees the old file or the new one, never a part. Raises StorageError."""
+    with refusals_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as stream:
+                stream.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.errors import ConfigError, StorageError
 from pipeline_tasks.lineage.files import replace_text
 
 CACHE = Path(".work/graph.json")
@@ -70,7 +70,7 @@ def load_graph(root: Path) -> Graph:
     if cached is not None and cached.digest == digest:
         return cached
     graph = Graph(digest, _resolve(root))
-    with suppress(OSError):  # a read-only checkout only loses the cache
+    with suppress(StorageError):  # a read-only checkout only loses the cache
         replace_text(root / CACHE, json.dumps(asdict(graph), indent=1))
     return graph
 

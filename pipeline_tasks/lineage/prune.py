@@ -1,7 +1,8 @@
 """Forget the stages that dvc.yaml no longer has: their entries in dvc.lock and their outputs in the workspace.
 
 Joint stages depend on a parent folder such as data/pairs/<product>, so what a removed defect left there must go before
-they run. Nothing is lost: DVC's cache keeps every output, and the run-cache brings it back when the stage returns.
+they run. Nothing is lost: DVC's cache keeps every output, and most come back by the run-cache when the stage returns.
+Stored splits stay: they are made once, and hold again when their product returns.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_tasks.lineage.files import replace_text
+from pipeline_tasks.lineage.files import SPLITS, replace_text
 from pipeline_tasks.lineage.graph import load_graph
 
 
@@ -51,7 +52,8 @@ def prune(root: Path) -> Pruned:
 
 
 def _outputs(entries: Iterable[Any]) -> dict[str, str]:
-    return {out["path"]: out.get("md5", "") for entry in entries for out in entry.get("outs", [])}
+    outs = [out for entry in entries for out in entry.get("outs", [])]
+    return {out["path"]: out.get("md5", "") for out in outs if Path(out["path"]).parts[0] != SPLITS}
 
 
 def _listing(repo: Any, digest: str) -> list[str] | None:

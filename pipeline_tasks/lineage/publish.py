@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage.dvc_command import run_dvc
+from pipeline_tasks.lineage.files import SPLITS
 from pipeline_tasks.lineage.graph import load_graph
 
-_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml")
+_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", SPLITS)
 _IDENTITY = ("-c", "user.name=defectline", "-c", "user.email=defectline@localhost")
 _AGAIN = "then `defectline publish` again; what is already done is not repeated"
 
@@ -32,13 +33,13 @@ def check_complete(root: Path) -> None:
 
 
 def commit_lock(root: Path) -> str:
-    """Commit dvc.lock, catalog.yaml and params.yaml, and nothing else, if they have changed; return what was done.
+    """Commit dvc.lock, catalog.yaml, params.yaml and the splits, and nothing else, if changed; return what was done.
 
     Raises PublicationError if git refuses.
     """
     if not _is_git(root):
         return "not a git repository: dvc.lock stays uncommitted"
-    paths = [name for name in _COMMITTED if (root / name).exists()]
+    paths = [name for name in _COMMITTED if _holds_files(root / name)]
     if not _git(root, "status", "--porcelain", "--", *paths):
         return f"{_and(paths)}: committed already"
     _git(root, "add", "--", *paths)
@@ -46,6 +47,11 @@ def commit_lock(root: Path) -> str:
     identity = () if has_identity else _IDENTITY
     _git(root, *identity, "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
     return f"committed {_and(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+
+
+def _holds_files(path: Path) -> bool:
+    """Tell whether there is something for git to keep: a file, or a folder with splits in it."""
+    return any(path.glob("*.csv")) if path.is_dir() else path.exists()
 
 
 def _and(names: list[str]) -> str:

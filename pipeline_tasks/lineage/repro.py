@@ -1,9 +1,15 @@
 """Run one stage through DVC beside its siblings in the same workspace, and tell what DVC did about it."""
 
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from pipeline_tasks.errors import DefectlineError
+from pipeline_tasks.errors import DefectlineError, StorageError, TransientError, find_refusal
 from pipeline_tasks.lineage.dvc_command import start_dvc
 
 Outcome = Literal["ran", "restored", "unchanged"]
@@ -16,6 +22,16 @@ _ANNOUNCED: dict[str, Outcome] = {
 }
 _REFUSAL = "error: "
 """How `defectline` begins the report of an error that it explains."""
+_FAILURE = "ERROR: "
+"""How DVC begins the report of an error, a stage's or its own."""
+_UNSAVED = "failed to transfer"
+"""What DVC says of an output that did not get into its cache; it ends with status 0 all the same."""
+_MAY_PASS = f", exited with {TransientError.status}"
+"""How DVC ends the report of a stage that may succeed when it is tried again."""
+LINES_KEPT = 200
+"""Last lines of a stage in which its reason is looked for."""
+_BUSY = "is busy, it is being blocked by:"
+"""What DVC says of a file that another process is about to write; the next line names the process."""
 
 
 class StageCrashed(Exception):  # noqa: N818 - not an error of this project: nobody raised it on purpose
@@ -25,18 +41,46 @@ class StageCrashed(Exception):  # noqa: N818 - not an error of this project: nob
 def reproduce_stage(root: Path, stage: str) -> Outcome:
     """Run one stage of the DVC repository at `root`, and none before it, passing all its output on to stdout.
 
-    Raises DefectlineError with the stage's own words if it refused to go on, StageCrashed if it ended in another way.
+    Raises DefectlineError with the stage's own words if it refused to go on, TransientError if what stopped it may
+    pass, StageCrashed if it ended in another way.
     """
     announced = {text.format(stage): outcome for text, outcome in _ANNOUNCED.items()}
-    outcome, refusal, last = None, None, ""
-    with start_dvc(root, "repro", "--single-item", stage) as dvc:
+    outcome: Outcome | None = None
+    told: deque[str] = deque(maxlen=LINES_KEPT)
+    with start_dvc(root, "repro", "--single-item", stage) as dvc, _stopped_together(dvc):
         for line in dvc.stdout or ():
             print(line, end="", flush=True)
-            last = line.strip() or last
-            outcome = announced.get(last, outcome)
-            refusal = last.removeprefix(_REFUSAL) if last.startswith(_REFUSAL) else refusal
-    if dvc.returncode == 0 and outcome:
+            outcome = announced.get(line.strip(), outcome)
+            told.append(line.strip())
+    if dvc.returncode == 0 and outcome and not any(line.startswith(_FAILURE + _UNSAVED) for line in told):
         return outcome
+    raise _failure(stage, list(told), dvc.returncode)
+
+
+def _failure(stage: str, told: list[str], status: int) -> Exception:
+    """Return the error that the last lines told of."""
+    failure = _last(told, _FAILURE) or next(filter(None, reversed(told)), "it said nothing")
+    refusal = _last(told, _REFUSAL)
     if refusal:
-        raise DefectlineError(f"stage '{stage}': {refusal}")
-    raise StageCrashed(f"stage '{stage}': dvc ended with status {dvc.returncode}: {last}")
+        kind = TransientError if failure.endswith(_MAY_PASS) else DefectlineError
+        return kind(f"stage '{stage}': {refusal}")
+    if refused := find_refusal(failure):
+        return StorageError(f"stage '{stage}': {failure}; {refused[1]}")
+    if failure.endswith(_BUSY):
+        return TransientError(f"stage '{stage}': {failure} {told[told.index(_FAILURE + failure) + 1]}")
+    return StageCrashed(f"stage '{stage}': dvc ended with status {status}: {failure}")
+
+
+def _last(told: list[str], begin: str) -> str | None:
+    return next((line.removeprefix(begin) for line in reversed(told) if line.startswith(begin)), None)
+
+
+@contextmanager
+def _stopped_together(dvc: "subprocess.Popen[str]") -> Iterator[None]:
+    """Stop DVC and the stage's command, which have a process group of their own, when this process is stopped."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(dvc.pid, signal.SIGTERM)
+        raise

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline_tasks.errors import LeakageError
-from pipeline_tasks.schema import Pair, Sample
+from pipeline_tasks.schema import Pair
+from pipeline_tasks.splits.guard import Placed, of_base, of_test
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,12 @@ class HeldOut:
     digests: frozenset[str]
 
     @classmethod
-    def of(cls, test: Iterable[Sample]) -> "HeldOut":
+    def of(cls, test: Iterable[Placed]) -> "HeldOut":
         """Return the identities of `test`."""
         rows = [(sample.source_path, sample.sha256) for sample in test]
         return cls(frozenset(path for path, _ in rows), frozenset(digest for _, digest in rows))
 
-    def refuse_sample(self, sample: Sample) -> None:
+    def refuse_sample(self, sample: Placed) -> None:
         """Raise LeakageError if a base sample is, or was derived from, a test sample."""
         self._refuse(f"base sample '{sample.source_path}'", [sample.source_path, sample.derived_from], sample.sha256)
 
@@ -39,3 +40,15 @@ class HeldOut:
                 raise LeakageError(f"{what} comes from '{source}', which is in the test split: {remedy}")
         if digest in self.digests:
             raise LeakageError(f"{what} holds the same image as a sample of the test split (sha256 {digest}): {remedy}")
+
+
+def hold_out(base: Iterable[Placed], test: Iterable[Placed], step: str) -> HeldOut:
+    """Return the identities of a product's `test` samples, after checking that none of them is among its `base`.
+
+    Raises LeakageError naming the first sample that is not of its split, that is or comes from one of the other split,
+    or that was made and yet is to be measured on.
+    """
+    held_out = HeldOut.of(of_test(test, step))
+    for sample in of_base(base, step):
+        held_out.refuse_sample(sample)
+    return held_out

@@ -1,21 +1,20 @@
-"""Rules as a Great Expectations suite: what was observed, and the Data Docs. Only this module knows it."""
+"""Rules as a Great Expectations suite: what was observed. Only this module and expectations.py know it."""
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from itertools import count
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import pandas as pd
 
-from pipeline_tasks.quality.rules import Rule
-from pipeline_tasks.schema import ATTENTION
+from pipeline_tasks.quality.pair_table import PairTable
+from pipeline_tasks.quality.rule import Rule
 
-ROW_NAME = "pair_id"
 EXAMPLES = 5
+VALUES_PER_BATCH = 2**18
+"""Values held in memory at a time, or a rule's own columns where those are more."""
 
 
 @dataclass(frozen=True)
@@ -30,72 +29,121 @@ class Outcome:
         return f"{self.rule.sentence}: wanted {self.rule.threshold}, found {self.observed}"
 
 
-def check(title: str, rules: Sequence[Rule], rows: pd.DataFrame) -> tuple[list[Outcome], str]:
-    """Validate `rows` against `rules`; return the outcomes in the rules' order and the Data Docs page as HTML.
+def check(rules: Sequence[Rule], pairs: PairTable) -> list[Outcome]:
+    """Validate `pairs` against `rules` and return the outcomes in the rules' order.
 
-    The page needs no other file and no network, and depends on nothing but the arguments.
+    Rules that look at the same rows share a batch, as far as memory allows; one batch is in memory at a time.
     """
-    # Both settings are read at import.
+    most = VALUES_PER_BATCH // max(1, pairs.number)
+    outcomes = {o.rule.key: o for batch in _batches(rules, most) for o in _check_batch(batch, pairs)}
+    return [outcomes[rule.key] for rule in rules]
+
+
+def _batches(rules: Sequence[Rule], most_columns: int) -> Iterator[list[Rule]]:
+    """Yield the rules that look at the same rows together, those on the same columns side by side."""
+    alike: dict[str, list[Rule]] = {}
+    for rule in sorted(rules, key=lambda rule: rule.columns):
+        alike.setdefault(repr((rule.table, rule.filters)), []).append(rule)
+    for those in alike.values():
+        batch: list[Rule] = []
+        for rule in those:
+            if batch and len(_columns([*batch, rule])) > most_columns and rule.columns != batch[-1].columns:
+                yield batch
+                batch = []
+            batch.append(rule)
+        yield batch
+
+
+def _columns(rules: Sequence[Rule]) -> list[str]:
+    return sorted({column for rule in rules for column in rule.columns})
+
+
+def version() -> str:
+    """Return the version of Great Expectations."""
+    return str(_library().__version__)
+
+
+def _check_batch(rules: Sequence[Rule], pairs: PairTable) -> list[Outcome]:
+    table, filters = rules[0].table, rules[0].filters
+    rows = pairs.columns() if table == "columns" else pairs.read(_columns(rules), filters).to_pandas()
+    results = _validate(rules, rows)
+    return [
+        Outcome(rule, bool(result.success), _observed(result, _deviating(rule, result.result, pairs)))
+        for rule, result in zip(rules, results, strict=True)
+    ]
+
+
+def _library() -> Any:
+    """Import Great Expectations, mute: both settings are read at import."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
+    import great_expectations
 
-    context = gx.get_context(mode="ephemeral")
+    return great_expectations
+
+
+@cache
+def _context() -> Any:
+    context = _library().get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("pairs").add_dataframe_asset(title)
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-    result = batch.validate(
-        gx.ExpectationSuite(title, [_expectation(rule) for rule in rules]),
-        result_format={
-            "result_format": "SUMMARY",
-            "unexpected_index_column_names": [ROW_NAME] if ROW_NAME in rows else [],
-            "partial_unexpected_count": EXAMPLES,
-        },
-    )
-    found = {r.expectation_config.meta["key"]: r for r in result.results}
-    outcomes = [Outcome(rule, bool(found[rule.key].success), _observed(found[rule.key])) for rule in rules]
-    return outcomes, _page(title, result, outcomes)
+    return context
+
+
+def _validate(rules: Sequence[Rule], rows: pd.DataFrame) -> list[Any]:
+    """Return the results of `rules` on `rows`, in order.
+
+    Below the library's data sources, which would hash every value twice to tell batches apart. Deviating rows are told
+    by position, because by name the library lists all of them.
+    """
+    context = _context()
+    from great_expectations.execution_engine import PandasExecutionEngine
+    from great_expectations.validator.validator import Validator
+
+    engine = PandasExecutionEngine()
+    engine.load_batch_data("pairs", rows)
+    suite = _library().ExpectationSuite("pairs", [_expectation(rule) for rule in rules])
+    form = {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES, "return_unexpected_index_query": False}
+    validator = Validator(engine, data_context=context)
+    results = validator.graph_validate(suite.expectation_configurations, {"result_format": form})
+    engine.load_batch_data(
+        "pairs", rows[:0]
+    )  # its objects refer to one another: `rows` would stay until they are found
+    found = {result.expectation_config.meta["key"]: result for result in results}
+    return [found[rule.key] for rule in rules]
 
 
 def _expectation(rule: Rule) -> Any:
-    import great_expectations.expectations as gxe
+    import great_expectations.expectations as known
 
-    return getattr(gxe, rule.expectation)(
-        **rule.arguments,
-        **_condition(rule),
-        severity=rule.severity,
-        description=f"{rule.sentence}: {rule.threshold}{' (warning)' if rule.severity == 'warning' else ''}",
-        meta={"key": rule.key},
-    )
+    from pipeline_tasks.quality import expectations as ours
+
+    kind = getattr(ours, rule.expectation, None) or getattr(known, rule.expectation)
+    return kind(**rule.arguments, severity=rule.severity, description=rule.sentence, meta={"key": rule.key})
 
 
-def _condition(rule: Rule) -> dict[str, Any]:
-    from great_expectations.expectations.row_conditions import Column
-
-    if rule.defect:
-        return {"row_condition": Column("defect") == rule.defect}
-    if rule.generated is None:
-        return {}
-    kind = Column("mask_kind")
-    return {"row_condition": kind == ATTENTION if rule.generated else kind != ATTENTION}
-
-
-def _observed(result: Any) -> str:
+def _observed(result: Any, deviating: Sequence[str]) -> str:
     if problem := _exception(result.exception_info):
         return f"could not be checked: {problem}"
     found: Mapping[str, Any] = result.result
-    if "unexpected_count" in found:
-        examples = [_example(row) for row in found.get("partial_unexpected_index_list") or []]
-        share = f" ({found['unexpected_percent']:.2g}%)" if found["unexpected_count"] else ""
-        listed = f": {', '.join(examples)}" if examples else ""
-        return f"{found['unexpected_count']} of {found['element_count']} rows deviate{share}{listed}"
-    if "partial_missing_list" in found:
-        return f"missing: {', '.join(map(str, found['partial_missing_list'])) or 'none'}"
-    if "details" in found:
-        differing = found["details"]["mismatched"]
-        return "; ".join(f"{what}: {', '.join(columns)}" for what, columns in differing.items())
-    value = found["observed_value"]
-    return f"{len(value)} columns" if isinstance(value, list) else str(value)
+    if "unexpected_count" not in found:
+        return _text(found["observed_value"])
+    looked_at, deviate = found["element_count"], found["unexpected_count"]
+    if not looked_at:
+        return "nothing to look at"
+    if not deviate:
+        return f"none of {looked_at} deviates"
+    more = ", ..." if deviate > len(deviating) else ""
+    return f"{deviate} of {looked_at} deviate ({100 * deviate / looked_at:.3g}%): {', '.join(deviating)}{more}"
+
+
+def _deviating(rule: Rule, found: Mapping[str, Any], pairs: PairTable) -> list[str]:
+    """Return names and values of the first deviating rows."""
+    positions = found.get("partial_unexpected_index_list") or []
+    if not positions:
+        return []
+    named = pairs.columns() if rule.table == "columns" else pairs.read(["pair_id"], rule.filters).take(positions)
+    names = named["column"][positions] if rule.table == "columns" else named["pair_id"].to_pylist()
+    return [f"{name} ({_text(value)})" for name, value in zip(names, found["partial_unexpected_list"], strict=True)]
 
 
 def _exception(info: Mapping[str, Any]) -> str | None:
@@ -104,38 +152,9 @@ def _exception(info: Mapping[str, Any]) -> str | None:
     return next((e["exception_message"] for e in entries if e["raised_exception"]), None)
 
 
-def _example(row: Mapping[str, Any]) -> str:
-    values = [_text(value) for column, value in row.items() if column != ROW_NAME]
-    return f"{row.get(ROW_NAME, 'row')} ({', '.join(values)})" if len(values) == 1 else str(row.get(ROW_NAME, "row"))
-
-
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _page(title: str, result: Any, outcomes: Sequence[Outcome]) -> str:
-    """Render the library's own sections in our page, because theirs loads its styles and scripts from the network."""
-    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
-
-    for entry in result.results:
-        entry.result = _escaped(entry.result)
-    document = ValidationResultsPageRenderer().render(result)
-    document.sections = document.sections[1:]  # the first one holds the clock, batch ids and links to pages not made
-    view = DefaultJinjaPageView(custom_views_directory=str(Path(__file__).parent))
-    numbers = count()
-    view.env.filters["generate_html_element_uuid"] = lambda prefix="": f"{prefix}{next(numbers)}"
-    failed = [o for o in outcomes if not o.success]
-    page: str = view.render(document, "data_docs.html", title=title, failed=failed, total=len(outcomes))
-    return page
-
-
-def _escaped(value: Any) -> Any:
-    """Escape every text in `value`: the library puts unexpected values, such as file names, into its page raw."""
-    if isinstance(value, str):
-        return escape(value, quote=False)
     if isinstance(value, Mapping):
-        return {key: _escaped(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_escaped(item) for item in value)
-    return value
+        return ", ".join(map(_text, value.values()))
+    if isinstance(value, tuple):
+        return " instead of ".join(map(_text, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value) if value not in (None, "") else "none"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline_tasks.schema import Pair, Sample, SetAside, StrengthTrial
+from pipeline_tasks.splits.membership import Member
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ProductContents:
     evaluation: Mapping[str, Any]
     curve: Mapping[str, Sequence[float]]
     set_aside: Sequence[SetAside]
+    members: Sequence[Member]
+    """The split: every sample with its side."""
     defects: Sequence[DefectContents]
     docs: str
     """Where the Data Docs page is, relative to the report."""

@@ -1,20 +1,19 @@
 """report.html of a version: one file that needs no other, for the people who will train on the pairs."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.report.charts import loss_chart
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
 from pipeline_tasks.report.pictures import full, located, window_around, zoomed, zoomed_outline
+from pipeline_tasks.report.quarantine import histogram
+from pipeline_tasks.report.split import split_section
 from pipeline_tasks.report.strength import strength_section
-from pipeline_tasks.report.tables import checks, count_table, score_tables
+from pipeline_tasks.report.tables import checks, count_table, score_tables, shortfalls
+from pipeline_tasks.report.templates import fill
 from pipeline_tasks.schema import ATTENTION, Pair, Sample
 
-SET_ASIDE_SHOWN = 50
 MASK_ORIGINS = {
     "transformed": "transformed from",
     "image": "interpolated from",
@@ -27,15 +26,7 @@ MASK_ORIGINS = {
 
 def render(head: Head, products: Sequence[ProductContents]) -> str:
     """Return the report as HTML. The same contents give the same page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("report.html")
-    return template.render(head=head, products=[_product(product) for product in products])
+    return fill("report.html", head=head, products=[_product(product) for product in products])
 
 
 def _product(contents: ProductContents) -> dict[str, Any]:
@@ -51,8 +42,9 @@ def _product(contents: ProductContents) -> dict[str, Any]:
         "checks": lines,
         "warnings": sum(line.state == "warning" for line in lines),
         "docs": contents.docs,
-        "set_aside": contents.set_aside[:SET_ASIDE_SHOWN],
-        "set_aside_more": max(0, len(contents.set_aside) - SET_ASIDE_SHOWN),
+        "shortfall": shortfalls(contents.gate),
+        "split": split_section(contents.members, contents.gate["counts"]),
+        "set_aside": histogram(contents.set_aside),
         "set_aside_total": len(contents.set_aside),
         "chart": loss_chart(contents.curve),
         "defects": [_defect(defect, contents.product) for defect in contents.defects],
@@ -77,6 +69,7 @@ def _pair(example: Example) -> dict[str, Any]:
         "id": pair.pair_id,
         "mask": _mask_origin(pair),
         "normal": _normal_origin(pair),
+        "scores": _scores(pair),
         "scales": _scales(pair),
         "area": pair.mask_area_px,
         "change": pair.change_inside,
@@ -100,6 +93,13 @@ def _normal_origin(pair: Pair) -> str:
     if pair.normal_path is None:
         return "normal image: generated too"
     return f"on {pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}"
+
+
+def _scores(pair: Pair) -> str:
+    return (
+        f"change and mask agree by {pair.alignment:.2f}, IoU {pair.label_iou:.2f} · "
+        f"likeness to the nearest real one, {pair.nearest_base}: {pair.nearest_similarity:.2f}"
+    )
 
 
 def _scales(pair: Pair) -> str:

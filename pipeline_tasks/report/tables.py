@@ -17,10 +17,11 @@ STATES = ("failed", "warning", "passed")
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell; `best` if it beats every other row by more than both spreads."""
+    """A table cell, with a note below; `best` if it beats every other row by more than both spreads."""
 
     text: str
     best: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,20 @@ def _state(entry: Mapping[str, Any]) -> str:
 
 
 def count_table(gate: Mapping[str, Any]) -> Table:
-    """Return pairs and real samples by defect."""
+    """Return the pairs by defect; what was rejected and refused with the reasons."""
     counts = gate["counts"]
-    asked, pairs = counts["asked_per_defect"], counts["pairs"]
     rows = []
-    for defect in sorted({*pairs, *counts["base"], *counts["test"]}):
-        made, rejected = pairs.get(defect), counts["rejected"].get(defect, 0)
-        again, refused = counts["made_again"].get(defect, 0), max(0, asked - (made or 0) - rejected)
-        synthetic = [""] * 5 if made is None else [str(number) for number in (asked, made, again, rejected, refused)]
-        real = [str(counts[split].get(defect, 0)) for split in ("base", "test")]
-        rows.append((defect, [Cell(text) for text in [*synthetic, *real]]))
-    columns = ["pairs asked for", "made", "of them made again", "rejected", "mask refused", "real: base", "real: test"]
-    return Table("", columns, rows)
+    for defect, made in sorted(counts["pairs"].items()):
+        numbers = [Cell(str(n)) for n in (counts["asked_per_defect"], made, counts["made_again"].get(defect, 0))]
+        rows.append((defect, [*numbers, *(_by_reason(counts[way], defect) for way in ("rejected", "refused"))]))
+    return Table("", ["pairs asked for", "made", "of them made again", "rejected", "mask refused"], rows)
+
+
+def _by_reason(counts: Mapping[str, Mapping[str, int]], defect: str) -> Cell:
+    reasons = sorted(counts.get(defect, {}).items(), key=lambda item: (-item[1], item[0]))
+    return Cell(str(sum(n for _, n in reasons)), note=", ".join(f"{n} {reason}" for reason, n in reasons))
+
+
+def shortfalls(gate: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each defect of which fewer pairs were made than asked for: by how many, and why."""
+    return [sentence for _, sentence in sorted(gate["counts"]["shortfall"].items())]

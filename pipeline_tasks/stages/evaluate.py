@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline_tasks.params import Evaluate
 from pipeline_tasks.quality.detector import describe_detector, score_map, train_detector
-from pipeline_tasks.quality.leakage import HeldOut
+from pipeline_tasks.quality.leakage import HeldOut, hold_out
 from pipeline_tasks.quality.metrics import ScoreSheet, over_seeds
 from pipeline_tasks.quality.verdict import judge, not_applicable
 from pipeline_tasks.quality.windows import Scene, around_defect, open_scene
@@ -34,12 +34,10 @@ def run(
     Arms: REAL_ONLY and, for each backend in `synthetic`, real data with its pairs, which fill `synthetic_fraction` of
     the defect windows. The arms share seeds, real data and number of steps. `advance` is called `count_steps` times.
     The result is JSON values; where there is nothing to compare, its verdict says why. It also names the defects
-    `left_out`, which are learned on other products. Raises LeakageError naming the base sample or pair that comes from
-    a test sample.
+    `left_out`, which are learned on other products. Raises LeakageError naming the sample of the wrong split, or the
+    base sample or pair that comes from a test sample.
     """
-    held_out = HeldOut.of(test)
-    for sample in base:
-        held_out.refuse_sample(sample)
+    held_out = hold_out(base, test, "evaluate")
     pairs = {backend: _pair_scenes(made, held_out, params) for backend, made in synthetic.items()}
     result = _setting(params, product, base, test)
     if reason := _nothing_to_compare(base, test, pairs, generator):

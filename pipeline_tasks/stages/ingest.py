@@ -1,17 +1,23 @@
-"""Ingest: raw files to canonical samples, base split from test split, nothing dropped without a reason."""
+"""Ingest: raw files to canonical samples, base split from test split, nothing dropped without a reason.
+
+Files are read twice, one at a time: once to see what is usable and which are shots of one part, once to write it.
+"""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import (
     Mask,
     Pixels,
+    TooLargeError,
     decode_image,
     decode_mask,
     encode_image,
@@ -20,111 +26,179 @@ from pipeline_tasks.images.codec import (
     read_mask,
 )
 from pipeline_tasks.images.counterpart import remove_defect
-from pipeline_tasks.images.near_duplicates import fingerprint, group_shots
-from pipeline_tasks.layouts.raw import RawReject, RawSample, reject
-from pipeline_tasks.layouts.reasons import Reason
+from pipeline_tasks.images.near_duplicates import Thumbnail, group_shots, thumbnail
+from pipeline_tasks.layouts.raw import RawReject, RawSample
+from pipeline_tasks.layouts.reasons import REMEDY, Reason
 from pipeline_tasks.params import Ingest
 from pipeline_tasks.schema import GOOD, Sample, SetAside
+from pipeline_tasks.splits.assignment import Found, assign
+from pipeline_tasks.splits.guard import BASE
+from pipeline_tasks.splits.membership import SPLITS, Member, NearDuplicates, near_duplicates
 
+MOSTLY_MARKED = 0.5
 ReadFile = Callable[[Path], bytes]
-"""Reads a whole file; an OSError sets the sample aside."""
+"""Reads a whole file; an OSError or a DataError sets the sample aside."""
 
 
-def run(
-    params: Ingest,
-    product: str,
-    raw: Iterable[RawSample | RawReject],
-    read_file: ReadFile,
-    normals_only: bool = False,
-) -> Iterator[Sample | SetAside]:
-    """Yield the samples of a product, grouped by split and defect, and a SetAside for every file that is none.
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A raw sample that can be used: all that the split needs of it, without its pixels."""
 
-    `raw` is grouped by defect. Where there are no normal images to learn from, counterparts of the base defects stand
-    in. Raises DataError if no defect sample is left; of a product that has `normals_only`, no normal one to learn from.
+    raw: RawSample
+    sha256: str
+    mask_sha256: str
+    marked: float
+    """Share of the image that the mask marks."""
+    size: tuple[int, int]
+    """(width, height) in px."""
+    thumbnail: Thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What became of each raw file of a product."""
+
+    usable: list[Usable]
+    set_aside: list[SetAside]
+    masks: int
+    """Mask files that images have, usable or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A product's samples divided into base and test; `sides`: the usable ones' splits, in order."""
+
+    members: list[Member]
+    sides: list[str]
+    near_duplicates: NearDuplicates
+    notes: list[str]
+    """Sentences for a person on what is unusual."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The content of a raw sample's files."""
+
+    sha256: str
+    mask_sha256: str
+    size: int
+    pixels: Pixels
+    mask: Mask | None
+
+
+def survey(params: Ingest, product: str, raw: Iterable[RawSample | RawReject], read_file: ReadFile) -> Survey:
+    """Return the usable samples of a product, in the order of `raw`, and a SetAside for every file that is none."""
+    first: dict[str, int] = {}
+    found, masks = Survey([], [], 0), set[Path]()
+    for item in raw:
+        outcome = _look(params, item, read_file) if isinstance(item, RawSample) else item
+        if isinstance(item, RawSample) and item.mask:
+            masks.add(item.mask)
+        if isinstance(outcome, Usable):
+            place = first.setdefault(outcome.sha256, len(found.usable))
+            if place == len(found.usable):
+                found.usable.append(outcome)
+                continue
+            same = found.usable[place]
+            held_out = same.raw.held_out or outcome.raw.held_out
+            found.usable[place] = replace(same, raw=replace(same.raw, held_out=held_out))
+            what = f"the same bytes as {same.raw.source_path}"
+            outcome = RawReject(item.source_path, item.defect, Reason.DUPLICATE, what)
+        reason = outcome.reason
+        found.set_aside.append(SetAside(product, outcome.source_path, reason, outcome.found, REMEDY[reason]))
+    return replace(found, masks=len(masks))
+
+
+def divide(
+    params: Ingest, product: str, found: Survey, known: Sequence[Member], normals_only: bool = False
+) -> Division:
+    """Divide the usable samples into base and test; `known` is the product's stored membership, see `assign`.
+
+    Raises DataError if no defect sample is usable; of a product that has `normals_only`, no normal one to learn from.
     """
-    base_defects: list[Sample] = []
-    usable, reasons, normals = 0, Counter[str](), 0
-    canonical = partial(_canonical, params, product, read_file, {})
-    for defect, group in groupby(raw, key=lambda item: item.defect):
-        for row in map(canonical, group) if defect == GOOD else _split(params, map(canonical, group)):
-            if isinstance(row, SetAside):
-                reasons[row.reason] += 1
-            elif defect == GOOD:
-                normals += row.split == "base"
-            else:
-                usable += 1
-                if row.split == "base":
-                    base_defects.append(row)
-            yield row
-    if not (normals if normals_only else usable):
-        found = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common()) or "no file at all"
-        wanted = "normal image in train/good" if normals_only else "defect image"
-        raise DataError(f"product '{product}': no usable {wanted}, set aside: {found}; see the set-aside table")
-    if not normals:
-        yield from map(_counterpart, base_defects)
+    if not normals_only and all(sample.raw.defect == GOOD for sample in found.usable):
+        raise _nothing(product, "defect image", found)
+    shots = group_shots([s.thumbnail for s in found.usable], [s.size for s in found.usable])
+    samples = [Found(s.raw.source_path, s.sha256, s.raw.defect, s.raw.held_out) for s in found.usable]
+    assignment = assign(params, samples, shots.groups, known)
+    split_of = {member.sha256: member.split for member in assignment.members}
+    sides = [split_of[sample.sha256] for sample in found.usable]
+    normals = [side for side, sample in zip(sides, found.usable, strict=True) if sample.raw.defect == GOOD]
+    if normals_only and BASE not in normals:
+        raise _nothing(product, "normal image to learn from", found)
+    alike = [
+        f"{len(group)} images look like shots of one part; they are too many for that, and are split one by one"
+        for group in shots.alike
+    ]
+    notes = [*assignment.notes, *alike, *_inverted(found.usable)]
+    return Division(assignment.members, sides, near_duplicates(assignment.members), notes)
 
 
-def _split(params: Ingest, rows: Iterable[Sample | SetAside]) -> Iterator[Sample | SetAside]:
-    """Yield one defect's samples with their split: the lowest names are base, the others test.
+def _inverted(usable: Sequence[Usable]) -> Iterator[str]:
+    for defect in sorted({sample.raw.defect for sample in usable} - {GOOD}):
+        share = median(sample.marked for sample in usable if sample.raw.defect == defect)
+        if share > MOSTLY_MARKED:
+            found = f"masks of '{defect}' mark most of the image ({share:.0%} in the median)"
+            yield f"{found}; if they are inverted, make the defect white and the rest black"
 
-    Base are at most min(base_max, base_fraction of the samples), at least one (METHODS section 5, `few-shot-10`).
+
+def run(params: Ingest, product: str, found: Survey, sides: Sequence[str], read_file: ReadFile) -> Iterator[Sample]:
+    """Yield the samples of a product, grouped by split and defect; `sides` are the splits of the usable ones.
+
+    Where there are no normal images to learn from, counterparts of the base defects stand in. Raises DataError for a
+    file that has changed since the survey.
     """
-    samples: list[Sample] = []
-    for row in rows:
-        if isinstance(row, Sample):
-            samples.append(row)
-        else:
-            yield row
-    base = _base_of(params, samples)
-    yield from (replace(sample, split="base") for sample in samples if sample.source_path in base)
-    yield from (replace(sample, split="test") for sample in samples if sample.source_path not in base)
+    placed = list(zip(found.usable, sides, strict=True))
+    sample_of = partial(_sample, params, product, read_file)
+    for defect in dict.fromkeys(usable.raw.defect for usable in found.usable):
+        for split in SPLITS:
+            yield from (sample_of(s, split) for s, side in placed if (s.raw.defect, side) == (defect, split))
+    if not any(s.raw.defect == GOOD and side == BASE for s, side in placed):
+        base = [usable for usable, side in placed if side == BASE]
+        yield from (_counterpart(sample_of(usable, BASE)) for usable in base)
 
 
-def _base_of(params: Ingest, samples: list[Sample]) -> set[str]:
-    """Return the source_paths of the base split: lowest names first, shots of one part whole or not at all.
-
-    Where all fitting groups are too large (parts that look the same), the lowest names are taken one by one.
-    """
-    count = min(params.base_max, max(1, int(len(samples) * params.base_fraction + 1e-9)))
-    names = [sample.source_path for sample in samples]
-    shots = group_shots([fingerprint(decode_image(s.image)) for s in samples], [(s.width, s.height) for s in samples])
-    base: set[str] = set()
-    for group in dict.fromkeys(shots):
-        members = {name for name, shot in zip(names, shots, strict=True) if shot == group}
-        if len(base) + len(members) <= count:
-            base |= members
-    return base or set(names[:count])
+def _nothing(product: str, wanted: str, found: Survey) -> DataError:
+    reasons = Counter(row.reason for row in found.set_aside)
+    counted = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common()) or "no file at all"
+    return DataError(f"product '{product}': no usable {wanted}, set aside: {counted}; see the set-aside table")
 
 
-def _canonical(
-    params: Ingest, product: str, read_file: ReadFile, first: dict[str, str], item: RawSample | RawReject
-) -> Sample | SetAside:
-    """Return what becomes of one raw file; `first` collects the source_path of each SHA-256 that became a sample."""
-    outcome = _sample(params, product, read_file, item) if isinstance(item, RawSample) else item
-    if isinstance(outcome, Sample):
-        earlier = first.setdefault(outcome.sha256, item.source_path)
-        if earlier == item.source_path:
-            return outcome
-        outcome = reject(item.source_path, item.defect, Reason.DUPLICATE, f"the same bytes as {earlier}")
-    return SetAside(product, outcome.source_path, outcome.reason, outcome.detail)
+def _look(params: Ingest, item: RawSample, read_file: ReadFile) -> Usable | RawReject:
+    files = _read(params, item, read_file)
+    if isinstance(files, RawReject):
+        return files
+    height, width = files.pixels.shape[:2]
+    marked = 0.0 if files.mask is None else float(files.mask.mean())
+    return Usable(item, files.sha256, files.mask_sha256, marked, (width, height), thumbnail(files.pixels))
 
 
-def _sample(params: Ingest, product: str, read_file: ReadFile, item: RawSample) -> Sample | RawReject:
-    refuse = partial(reject, item.source_path, item.defect)
+def _read(params: Ingest, item: RawSample, read_file: ReadFile) -> _Files | RawReject:
+    refuse = partial(RawReject, item.source_path, item.defect)
     try:
         data = read_file(item.image)
-        pixels = read_image(data, params.max_megapixels)
+        pixels = read_image(data, params)
     except (DataError, OSError) as error:
-        return refuse(Reason.UNREADABLE_IMAGE, _why(error))
+        return refuse(_reason(error, Reason.UNREADABLE_IMAGE), _why(error))
     try:
-        mask = read_mask(read_file(item.mask), params.max_megapixels) if item.mask else None
+        mask = read_mask(read_file(item.mask), params) if item.mask and item.defect != GOOD else None
     except (DataError, OSError) as error:
-        return refuse(Reason.UNREADABLE_MASK, _why(error))
+        return refuse(_reason(error, Reason.UNREADABLE_MASK), _why(error))
     if mask is not None and mask.shape != pixels.shape[:2]:
         return refuse(Reason.SIZE_MISMATCH, f"image {_size(pixels.shape)}, mask {_size(mask.shape)}")
     if mask is not None and not mask.any():
         return refuse(Reason.EMPTY_MASK)
-    return _encoded(product, item, data, pixels, mask)
+    if mask is not None and mask.all():
+        return refuse(Reason.FULL_MASK)
+    return _Files(_digest(data), "" if mask is None else _digest(np.packbits(mask).tobytes()), len(data), pixels, mask)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _reason(error: Exception, otherwise: Reason) -> Reason:
+    return Reason.TOO_LARGE if isinstance(error, TooLargeError) else otherwise
 
 
 def _why(error: Exception) -> str:
@@ -136,24 +210,36 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} x {shape[0]} px"
 
 
-def _encoded(product: str, item: RawSample, data: bytes, pixels: Pixels, mask: Mask | None) -> Sample:
-    height, width = pixels.shape[:2]
-    area = 0 if mask is None else int(mask.sum())
+def _sample(params: Ingest, product: str, read_file: ReadFile, usable: Usable, split: str) -> Sample:
+    item, files = usable.raw, _read(params, usable.raw, read_file)
+    if isinstance(files, RawReject) or (files.sha256, files.mask_sha256) != (usable.sha256, usable.mask_sha256):
+        raise DataError(f"{item.image}: changed while product '{product}' was read; run ingest again")
+    height, width = files.pixels.shape[:2]
+    area = 0 if files.mask is None else int(files.mask.sum())
+    x, y = (None, None) if files.mask is None else _centre(files.mask)
     return Sample(
         product=product,
         defect=item.defect,
-        split="test" if item.held_out else "base",
+        split=split,
         source_path=item.source_path,
-        sha256=hashlib.sha256(data).hexdigest(),
-        source_bytes=len(data),
+        sha256=files.sha256,
+        source_bytes=files.size,
         width=width,
         height=height,
         mask_area_px=area,
         mask_area_fraction=area / (height * width),
+        mask_x=x,
+        mask_y=y,
         derived_from=None,
-        image=encode_image(pixels),
-        mask=None if mask is None else encode_mask(mask),
+        image=encode_image(files.pixels),
+        mask=None if files.mask is None else encode_mask(files.mask),
     )
+
+
+def _centre(mask: Mask) -> tuple[float, float]:
+    """Return the centre (x, y) of the mask's pixels as shares of its width and height."""
+    rows, columns = np.nonzero(mask)
+    return float(columns.mean() + 0.5) / mask.shape[1], float(rows.mean() + 0.5) / mask.shape[0]
 
 
 def _counterpart(sample: Sample) -> Sample:
@@ -166,6 +252,8 @@ def _counterpart(sample: Sample) -> Sample:
         source_bytes=0,
         mask_area_px=0,
         mask_area_fraction=0.0,
+        mask_x=None,
+        mask_y=None,
         derived_from=sample.source_path,
         image=encode_image(pixels),
         mask=None,

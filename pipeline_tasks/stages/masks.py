@@ -1,5 +1,6 @@
 """Stage masks: new masks of one defect from the real ones, placed on normal images (METHODS section 2)."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import Mask, decode_image, decode_mask, encode_mask
 from pipeline_tasks.images.foreground import foreground
 from pipeline_tasks.masks.hybrid import Choice, choose
@@ -20,6 +21,10 @@ from pipeline_tasks.masks.shape import Reason, Refusal
 from pipeline_tasks.params import Masks
 from pipeline_tasks.schema import MaskRow, Sample
 from pipeline_tasks.seeds import derive_seed
+from pipeline_tasks.splits.guard import of_base
+
+TRIES = 3
+"""Pair indices tried for each mask that is wanted, before a defect is given up as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ def run(
 ) -> Iterator[MaskRow | Refused]:
     """Yield pair after pair of `defect`: a mask made from those of its base `samples`, placed on one of `normals`.
 
+    It ends at params.pairs_per_defect masks and `reserve` more, or where TRIES times as many indices came to no more.
+
     `samples` are of the product `source`. Where that is another one (zero-shot, DefectDiffu section 3.6), the places
     seen there mean nothing here: masks go anywhere on the object, and those too large for it are scaled down.
     A pair depends on the run's `seed` and its index alone. Without real masks there are no pairs.
@@ -50,8 +57,8 @@ def run(
     Raises, at once, DataError if there is no normal image, LeakageError for a sample outside the base split, and
     ConfigError if latent masks are asked for without a latent model.
     """
-    parents = read_parents(_of_base(samples))
-    hosts = [_read_host(s) for s in _of_base(normals)]
+    parents = read_parents(of_base(samples, "masks"))
+    hosts = [_read_host(s) for s in of_base(normals, "masks")]
     if not hosts:
         raise DataError(
             f"{product}: no normal image to place '{defect}' on; add images to its 'good' folder and run ingest again"
@@ -59,7 +66,12 @@ def run(
     if not parents:
         return iter(())
     sources = _Sources(product, defect, source, parents, hosts, params, *_choose(params, parents, load_morph))
-    return (_make_pair(i, derive_seed(seed, product, defect, i), sources) for i in range(params.pairs_per_defect))
+    return _make_pairs(sources, seed)
+
+
+def reserve(params: Masks) -> int:
+    """Return how many masks are made beyond those asked for, to take the places of pairs that fail."""
+    return math.ceil(params.reserve_fraction * params.pairs_per_defect)
 
 
 def _choose(
@@ -75,16 +87,6 @@ def _choose(
         reason = f"the latent model redraws real masks with an IoU of {kept:.2f} < {LEAST_LIKENESS:.2f}"
         return Choice("image", reason), interpolate
     return choice, partial(interpolate_latent, morph=morph)
-
-
-def _of_base(samples: Iterable[Sample]) -> Iterator[Sample]:
-    for sample in samples:
-        if sample.split != "base":
-            raise LeakageError(
-                f"{sample.product}: '{sample.source_path}' is of the {sample.split} split; new masks are made from "
-                "base samples and placed on base images only: give this stage the tables of the base folder"
-            )
-        yield sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,16 @@ class _Sources:
     def foreign(self) -> bool:
         """Whether the real masks are another product's."""
         return self.origin != self.product
+
+
+def _make_pairs(sources: _Sources, seed: int) -> Iterator[MaskRow | Refused]:
+    wanted, made = sources.params.pairs_per_defect + reserve(sources.params), 0
+    for index in range(TRIES * wanted):
+        pair = _make_pair(index, derive_seed(seed, sources.product, sources.defect, index), sources)
+        yield pair
+        made += isinstance(pair, MaskRow)
+        if made == wanted:
+            return
 
 
 def _make_pair(index: int, seed: int, sources: _Sources) -> MaskRow | Refused:

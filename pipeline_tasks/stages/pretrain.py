@@ -12,7 +12,7 @@ from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.params import Backend, Pretrain
 from pipeline_tasks.schema import Sample
 from pipeline_tasks.seeds import derive_seed
-from pipeline_tasks.stages.train import of_base
+from pipeline_tasks.splits.guard import of_base
 
 HELD_OUT = 8
 """One normal image in so many is kept from the codec, to measure it on."""
@@ -33,7 +33,8 @@ def run(
     resolution that the networks do not divide.
     """
     check_resolution(params, backend)
-    defects, normals = list(of_base(samples.defects)), list(some_of_each_product(of_base(samples.normals)))
+    defects = list(of_base(samples.defects, "pretrain"))
+    normals = list(some_of_each_product(of_base(samples.normals, "pretrain")))
     if not defects:
         raise DataError(f"generator '{generator}': no base defect sample to train on; see the set-aside tables")
     test = held_out(normals)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.catalog import Catalog
-from pipeline_tasks.errors import ConfigError, LeakageError
+from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
 from pipeline_tasks.params import Prompts
 from pipeline_tasks.prompts import ProductNames, fusion_prompt
 from pipeline_tasks.schema import Sample
+from pipeline_tasks.splits.guard import of_base
 from pipeline_tasks.yaml_files import read_yaml
 
 Similarity = Callable[[Sequence[str]], NDArray[np.float64]]
@@ -65,12 +66,7 @@ def describe(
     Raises LeakageError for a sample outside the base split, ConfigError as `run`.
     """
     prompts = {}
-    for sample in samples:
-        if sample.split != "base":
-            raise LeakageError(
-                f"{product}: '{sample.source_path}' is of the {sample.split} split; prompts describe base samples "
-                "only: give this stage the base folder"
-            )
+    for sample in of_base(samples, "prompts"):
         if sample.mask is not None and sample.mask_area_px > 0:
             similarity = look(decode_image(sample.image), decode_mask(sample.mask))
             phrases = choose_phrases(similarity, bank, params, sample.defect, product)

@@ -8,12 +8,14 @@ from pipeline_tasks.params import Params
 from pipeline_tasks.report.contents import DefectContents, Head, ProductContents
 from pipeline_tasks.report.page import render
 from pipeline_tasks.report.pictures import contact_sheet, draw_location, window_around
+from pipeline_tasks.report.quarantine import render_quarantine
 from pipeline_tasks.report.strength import strength_figures
 
 
 def run(head: Head, products: Sequence[ProductContents]) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a version's report as (name, content): the page, and a contact sheet for each defect."""
+    """Yield the files of a version's report as (name, content): its two pages, and a contact sheet for each defect."""
     yield "report.html", render(head, products).encode()
+    yield "quarantine.html", render_quarantine(head, products).encode()
     for product in products:
         for defect in product.defects:
             if sheet := _contact_sheet(defect):

@@ -1,13 +1,14 @@
 """Train: the generator from the base samples of a product, or of several (METHODS section 3)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline_tasks.backends.protocol import Progress, Trained, Trainer, TrainingSamples
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
-from pipeline_tasks.errors import DataError, LeakageError
+from pipeline_tasks.errors import DataError
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import Sample
 from pipeline_tasks.seeds import derive_seed
+from pipeline_tasks.splits.guard import of_base
 
 
 def run(
@@ -26,15 +27,5 @@ def run(
     """
     if not defects:
         raise DataError(f"generator '{generator}': no base defect sample to train on; see the set-aside tables")
-    samples = TrainingSamples([*of_base(defects)], of_base(normals), prompts)
+    samples = TrainingSamples([*of_base(defects, "train")], of_base(normals, "train"), prompts)
     return trainer.train(samples, derive_seed(seed, generator), checkpoints, progress)
-
-
-def of_base(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Yield the samples. Raises LeakageError at one that is not of the base split."""
-    for sample in samples:
-        if sample.split != "base":
-            raise LeakageError(
-                f"{sample.product}/{sample.source_path} is a {sample.split} sample: training takes base samples only"
-            )
-        yield sample

@@ -6,7 +6,6 @@ completes the run instead of making another.
 
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.errors import PublicationError, refusals_named, without_secrets
 
 LOCK_TAG = "defectline.lock"
 DIGEST_TAG = "defectline.digest"
@@ -74,11 +73,6 @@ class Record:
     files: Path
 
 
-def without_secrets(text: str) -> str:
-    """Return `text` with the user, password and query of every URI in it removed."""
-    return re.sub(r"(\w+://[^\s?'\"]*)\?[^\s'\"]*", r"\1", re.sub(r"://[^\s'\"]*@", "://", text))
-
-
 @contextmanager
 def connect(uri: str, experiment: str, artifacts: Path | None) -> Iterator["Registry"]:
     """Open the MLflow store at `uri` for the versions of `experiment`.
@@ -113,13 +107,22 @@ def _errors_named(uri: str) -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        yield
+        with refusals_named():
+            yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         reason = without_secrets((str(error) or repr(error)).splitlines()[0])
         raise PublicationError(
-            f"MLflow at {without_secrets(uri)}: {reason}; start it or correct MLFLOW_TRACKING_URI, then run "
-            "`defectline register` again: what is already done is not repeated"
+            f"MLflow at {without_secrets(uri)}: {reason}; {_remedy(uri)}, then run `defectline register` again: "
+            "what is already done is not repeated"
         ) from error
+
+
+def _remedy(uri: str) -> str:
+    return (
+        "make it writable and free space there"
+        if uri.startswith("sqlite")
+        else "start it or correct MLFLOW_TRACKING_URI"
+    )
 
 
 class Registry:

@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
 from rows import mask_row, sample
-from settings import settings
+from settings import KEEP_ALL, settings
 
+from pipeline_tasks.backends.judgement import known_defects
 from pipeline_tasks.schema import GOOD
 
 
 @pytest.fixture
 def params():
     """Parameters of `generate` under which every pair passes."""
-    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "min_alignment": 0.0, "inpainting": {"steps": 2}}
+    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "keep": KEEP_ALL, "inpainting": {"steps": 2}}
     return settings(generate=changes).generate
 
 
@@ -31,6 +32,11 @@ def defects(bar):
     pixels = grainy(150)
     pixels[bar] = 150 // 3
     return {"d/0.png": sample("scratch", pixels=pixels, mask=bar, source_path="d/0.png")}
+
+
+@pytest.fixture
+def known(defects):
+    return known_defects(defects.values())
 
 
 @pytest.fixture

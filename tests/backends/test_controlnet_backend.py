@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 from rows import PROMPTS, mask_row, sample
-from settings import settings
+from settings import KEEP_ALL, settings
 from tiny_base import save_tiny_pipeline
 
 from pipeline_tasks.backends.controlnet import ControlNetBackend
+from pipeline_tasks.backends.judgement import known_defects
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.protocol import RealDefect, Request
 from pipeline_tasks.controlnet.generator import Generator
@@ -26,7 +27,7 @@ SIZE = 96
 
 def params(sampling=None, **generate):
     small = {"steps": 3, "sae": {"rotations": 8}}
-    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "min_alignment": 0.0}
+    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "keep": KEEP_ALL}
     return settings(generate=changes | generate | {"controlnet": merged(small, sampling or {})})
 
 
@@ -193,7 +194,7 @@ def test_the_finished_pair_equals_its_normal_image_outside_the_dilated_mask(back
     rows = [mask_row(index, bar(y=20 * index + 4)) for index in range(3)]
     chosen = params()
     samples, normals = {defect.source_path: defect}, {normal.source_path: normal}
-    pairs = list(make_pairs(backend(), rows, samples, normals, PROMPTS, chosen.generate))
+    pairs = list(make_pairs(backend(), rows, samples, normals, PROMPTS, known_defects([defect]), chosen.generate))
     assert [pair.pair_index for pair in pairs] == [0, 1, 2]
     assert all(pair.change_outside_max == 0 and pair.change_inside > 0 for pair in pairs)
     assert all(decode_image(pair.image).shape == (SIZE, SIZE, 3) for pair in pairs)

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 from rows import mask_row, sample
-from settings import settings
+from settings import KEEP_ALL, settings
 from tiny_base import save_tiny_pipeline
 from tiny_dit import tiny_tdia
 
 from pipeline_tasks.backends import dit_labels
 from pipeline_tasks.backends.dit import DitBackend
 from pipeline_tasks.backends.dit_labels import generated_pair
+from pipeline_tasks.backends.judgement import known_defects
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.protocol import Graded, RealDefect, Request
 from pipeline_tasks.diffusion.base_model import open_pipeline
@@ -36,7 +37,7 @@ BOOK = PromptBook({"plate": {"pit": "A photo of pit plate", GOOD: "A photo of go
 def params(sampling=None, **generate):
     small = {"mode": "given", "steps": 3, "eta": 0.0, "blend": "each_step", "strengths": [0.0, 1.0, 4.0]}
     small |= {"product_scale": 1.0, "defect_scale_min": 1.0, "defect_scale_max": 3.0, "mask_share": 0.5}
-    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "min_alignment": 0.0}
+    changes = {"batch_size": 4, "block_pairs": 4, "shard_pairs": 4, "keep": KEEP_ALL}
     return settings(generate=changes | generate | {"dit": small | (sampling or {})})
 
 
@@ -106,7 +107,7 @@ def rows_and_samples(count):
     normal = sample(GOOD, pixels=grainy(110, seed=5))
     defect = sample("pit", pixels=REAL.pixels, mask=REAL.mask)
     rows = [mask_row(index, bar(y=12 * index + 4)) for index in range(count)]
-    return rows, {defect.source_path: defect}, {normal.source_path: normal}, BOOK
+    return rows, {defect.source_path: defect}, {normal.source_path: normal}, BOOK, known_defects([defect])
 
 
 def test_given_requests_get_their_box_pixels_and_scales(backend):
@@ -219,8 +220,8 @@ def test_a_finished_given_pair_equals_its_normal_image_outside_the_dilated_mask(
 
 def test_a_finished_free_pair_has_an_attention_mask_and_its_own_normal_image(backend, monkeypatch):
     monkeypatch.setattr(dit_labels, "AREA_SLACK", np.inf)
-    chosen = params({"mode": "free"}, min_alignment=0.01)
-    pairs = list(make_pairs(backend({"mode": "free"}, min_alignment=0.01), *rows_and_samples(4), chosen.generate))
+    chosen = params({"mode": "free"})
+    pairs = list(make_pairs(backend({"mode": "free"}), *rows_and_samples(4), chosen.generate))
     kept = [pair for pair in pairs if isinstance(pair, Pair)]
     assert kept
     for pair in kept:

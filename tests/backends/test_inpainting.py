@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from rows import PROMPTS
+from settings import KEEP_ALL
 
 from pipeline_tasks.backends import inpainting
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
@@ -12,7 +13,7 @@ from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image, encode_mask
 from pipeline_tasks.inpainting.network import make_unet
 from pipeline_tasks.inpainting.source import Grain
-from pipeline_tasks.params import GenerateInpainting
+from pipeline_tasks.params import GenerateInpainting, Keep
 
 GRAIN = Grain(np.full((15, 15), 1 / 15, np.float32), np.eye(3, dtype=np.float32), 0.5)
 
@@ -42,47 +43,49 @@ def test_a_missing_or_damaged_model_is_named(folder, tmp_path):
         Inpainting.load(folder)
 
 
-def test_a_defect_it_was_not_trained_on_is_refused(folder, params, rows, defects, normals):
+def test_a_defect_it_was_not_trained_on_is_refused(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
     (row,) = rows([(0, 0)])
     with pytest.raises(ModelError, match=r"knows \['scratch'\], not 'pit'"):
-        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, PROMPTS, params))
+        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, PROMPTS, known, params))
 
 
-def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, params, rows, defects, normals):
+def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
     row, other = rows([(0, 0), (9, 5)])
-    (first,) = make_pairs(backend, [row], defects, normals, PROMPTS, params)
-    (again, _) = make_pairs(backend, [row, other], defects, normals, PROMPTS, params)
-    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, PROMPTS, params)
+    (first,) = make_pairs(backend, [row], defects, normals, PROMPTS, known, params)
+    (again, _) = make_pairs(backend, [row, other], defects, normals, PROMPTS, known, params)
+    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, PROMPTS, known, params)
     difference = np.abs(decode_image(first.image).astype(int) - decode_image(again.image))
     assert difference.max() <= 1  # kernels may round differently in another batch
     assert first.image_sha256 != reseeded.image_sha256
 
 
-def test_severity_scales_the_code_and_so_the_picture(folder, params, rows, defects, normals):
+def test_severity_scales_the_code_and_so_the_picture(folder, params, rows, defects, normals, known):
     strong = params.model_copy(update={"severity": 3.0})
-    images = [
-        next(make_pairs(InpaintingBackend.load(folder, s), rows([(0, 0)]), defects, normals, PROMPTS, s)).image_sha256
-        for s in (params, strong)
-    ]
+    images = []
+    for one in (params, strong):
+        backend = InpaintingBackend.load(folder, one)
+        images += [
+            pair.image_sha256 for pair in make_pairs(backend, rows([(0, 0)]), defects, normals, PROMPTS, known, one)
+        ]
     assert images[0] != images[1]
 
 
-def test_a_mask_at_the_very_corner_is_painted(folder, params, rows, defects, normals):
+def test_a_mask_at_the_very_corner_is_painted(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
-    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, PROMPTS, params)
+    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, PROMPTS, known, params)
     assert pair.change_inside > 0 and pair.change_outside_max == 0
 
 
-def test_condition_planes_are_no_larger_than_a_window(folder, params, rows, defects, normals, monkeypatch):
+def test_condition_planes_are_no_larger_than_a_window(folder, params, rows, defects, normals, known, monkeypatch):
     sizes, planes = [], inpainting.condition_planes
     monkeypatch.setattr(
         inpainting, "condition_planes", lambda hole, *rest: sizes.append(hole.shape[-2:]) or planes(hole, *rest)
     )
     (row,) = rows([(0, 0)])
     long = replace(row, mask=encode_mask(np.eye(96, dtype=bool)), mask_area_px=96)
-    (pair,) = make_pairs(InpaintingBackend.load(folder, params), [long], defects, normals, PROMPTS, params)
+    (pair,) = make_pairs(InpaintingBackend.load(folder, params), [long], defects, normals, PROMPTS, known, params)
     assert pair.change_inside > 0
     assert set(sizes) == {(64, 64)}
 
@@ -95,7 +98,7 @@ def test_condition_planes_are_no_larger_than_a_window(folder, params, rows, defe
         ({"dilation_px": 4}, True),
         ({"feather_px": 1}, True),
         ({"precision": "bfloat16"}, True),
-        ({"min_alignment": 0.5}, True),
+        ({"keep": Keep(**KEEP_ALL | {"min_label_iou": 0.5})}, True),
         ({"attempts": 1}, True),
         ({"batch_size": 1}, False),
         ({"block_pairs": 2}, False),

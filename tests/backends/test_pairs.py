@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rows import PROMPTS
+from settings import KEEP_ALL
 
 from pipeline_tasks.backends import pairs
+from pipeline_tasks.backends.judgement import Failing, known_defects
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.backends.paste import PasteBackend
 from pipeline_tasks.backends.protocol import Rendered
 from pipeline_tasks.errors import DataError, LeakageError
 from pipeline_tasks.images.boxes import Box, bounding_box, crop
-from pipeline_tasks.images.codec import decode_image, decode_mask
+from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image
 from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.images.similarity import phash, surroundings
+from pipeline_tasks.params import Keep
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import Pair, Rejected
 from pipeline_tasks.seeds import derive_seed
@@ -88,11 +92,12 @@ class Inventor:
 
 
 @pytest.fixture
-def make(params, defects, normals):
+def make(params, defects, normals, known):
     """Makes the pairs of mask rows with a backend, under changed parameters."""
 
-    def run(backend, rows, **changes):
-        return list(make_pairs(backend, rows, defects, normals, PROMPTS, params.model_copy(update=changes)))
+    def run(backend, rows, keep=(), **changes):
+        changed = params.model_copy(update=changes | {"keep": params.keep.model_copy(update=dict(keep))})
+        return list(make_pairs(backend, rows, defects, normals, PROMPTS, known, changed))
 
     return run
 
@@ -144,15 +149,15 @@ def test_provenance_is_complete_and_true(make, params, rows):
     assert not pair.normal_derived
 
 
-def test_the_prompt_is_that_of_the_first_parent_where_it_has_its_own(params, rows, defects, normals):
+def test_the_prompt_is_that_of_the_first_parent_where_it_has_its_own(params, rows, defects, normals, known):
     book = PromptBook(PROMPTS.defects, {"plate": {"d/0.png": "thin scratch plate"}})
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, book, params)
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, book, known, params)
     assert pair.prompt == "thin scratch plate"
 
 
-def test_a_derived_normal_is_flagged(params, rows, defects, normals):
+def test_a_derived_normal_is_flagged(params, rows, defects, normals, known):
     derived = {k: replace(v, derived_from="d/0.png") for k, v in normals.items()}
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, params)
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, known, params)
     assert pair.normal_derived
 
 
@@ -170,6 +175,47 @@ def test_a_pair_that_is_made_whole_brings_its_own_normal_image_and_mask(make, ro
 def test_an_empty_mask_is_no_pair_even_where_any_alignment_will_do(make, rows):
     (rejected,) = make(Inventor(0), rows([(0, 0)]), attempts=2)
     assert isinstance(rejected, Rejected) and (rejected.attempts, rejected.alignment) == (2, 0.0)
+    assert (rejected.reason, rejected.change_inside, rejected.nearest_similarity) == (Failing.EMPTY, 0.0, 0.0)
+
+
+def test_a_pair_is_scored_by_its_own_image(make, rows, normals):
+    (pair,) = make(White(), rows([(6, 0)]))
+    image, mask = (decode(png) for decode, png in ((decode_image, pair.image), (decode_mask, pair.mask)))
+    normal = decode_image(normals["g/0.png"].image).astype(int)
+    assert pair.change_inside == pytest.approx(np.abs(image - normal).max(axis=2)[mask].mean())
+    assert pair.label_iou == pytest.approx(mask.mean(), abs=0.01), "the whole image changed"
+    assert (pair.mask_x, pair.mask_y) == pytest.approx((51 / 96, 43 / 96))
+    assert (pair.nearest_base, pair.nearest_similarity) == ("d/0.png", 0.0), "plain white is like nothing"
+    assert pair.phash == phash(surroundings(image, mask))
+
+
+def test_a_pasted_defect_is_a_copy_which_is_made_again_and_then_rejected(params, rows, defects, normals, bar):
+    grain = np.random.default_rng(1).integers(20, 90, (96, 96, 1), dtype=np.uint8)
+    pixels = np.where(bar[..., None], grain, decode_image(defects["d/0.png"].image))
+    samples = {"d/0.png": replace(defects["d/0.png"], image=encode_image(pixels))}
+
+    def made(most):
+        changed = params.model_copy(update={"attempts": 2, "keep": Keep(**KEEP_ALL | {"max_similarity": most})})
+        shown, known = rows([(5, 7)]), known_defects(samples.values())
+        return next(make_pairs(PasteBackend(params), shown, samples, normals, PROMPTS, known, changed))
+
+    rejected = made(0.98)
+    assert isinstance(rejected, Rejected) and (rejected.reason, rejected.attempts) == (Failing.COPY, 2)
+    assert rejected.nearest_similarity > 0.99
+    pair = made(1.0)
+    assert isinstance(pair, Pair) and (pair.nearest_base, pair.attempts) == ("d/0.png", 1)
+
+
+def test_of_the_attempts_that_fail_the_one_that_comes_furthest_is_told(make, rows):
+    class Fading(Painter):
+        def _painted(self, request):
+            strength = (0, 40, 1)[self.attempts[request.row.pair_index]]
+            self.attempts[request.row.pair_index] += 1
+            return request.normal + (strength * request.mask[..., None]).astype(np.uint8)
+
+    keep = {"min_change_inside": 2.0, "min_label_iou": 1.1}
+    (rejected,) = make(Fading({}), rows([(0, 0)]), keep=keep, attempts=3)
+    assert (rejected.reason, rejected.change_inside, rejected.attempts) == (Failing.LABEL, 40.0, 3)
 
 
 def test_pairs_do_not_depend_on_what_is_made_beside_them(make, params, rows):
@@ -204,7 +250,7 @@ def test_other_shards_give_the_same_pairs(make, rows, shard_pairs):
 
 def test_a_dishonest_pair_is_made_again_from_the_next_seed(make, rows):
     painter = Painter({0: [1.0], 1: [0.1, 0.2, 0.6]})
-    sound, mended = make(painter, rows([(0, 0), (2, 2)]), min_alignment=0.5, attempts=5)
+    sound, mended = make(painter, rows([(0, 0), (2, 2)]), keep={"min_alignment": 0.5}, attempts=5)
     assert (sound.attempts, sound.seed, sound.alignment) == (1, 1000, 1.0)
     assert (mended.attempts, mended.seed) == (3, derive_seed(1001, "attempt", 2))
     assert mended.alignment == pytest.approx(0.6)
@@ -213,7 +259,7 @@ def test_a_dishonest_pair_is_made_again_from_the_next_seed(make, rows):
 
 def test_later_attempts_are_shown_the_first_ones_of_the_whole_block(make, rows):
     painter = Painter({0: [0.1, 0.2, 0.9], 1: [1.0], 2: [0.3, 0.9]})
-    make(painter, rows([(0, 0)] * 3), min_alignment=0.5, block_pairs=4)
+    make(painter, rows([(0, 0)] * 3), keep={"min_alignment": 0.5}, block_pairs=4)
     (_, nothing, (zero, one, two)), (_, second, _), (_, third, _) = painter.calls
     assert nothing == {}
     for shown in (second, third):
@@ -222,7 +268,7 @@ def test_later_attempts_are_shown_the_first_ones_of_the_whole_block(make, rows):
 
 def test_every_block_begins_anew(make, rows):
     painter = Painter({0: [0.1, 0.9], 1: [1.0], 2: [1.0]})
-    make(painter, rows([(0, 0)] * 3), min_alignment=0.5, block_pairs=2)
+    make(painter, rows([(0, 0)] * 3), keep={"min_alignment": 0.5}, block_pairs=2)
     assert [(indices, set(first)) for indices, first, _ in painter.calls] == [
         ([0, 1], set()),
         ([0], {0, 1}),
@@ -232,25 +278,27 @@ def test_every_block_begins_anew(make, rows):
 
 def test_attempts_seeds_and_the_best_try_of_a_rejected_pair_are_counted(make, rows):
     painter = Painter({0: [0.3, 0.4, 0.2], 1: [1.0]})
-    rejected, pair = make(painter, rows([(0, 0), (1, 1)]), min_alignment=0.5, attempts=3)
-    assert rejected == Rejected(0, "plate", "scratch", attempts=3, alignment=pytest.approx(0.4))
+    rejected, pair = make(painter, rows([(0, 0), (1, 1)]), keep={"min_alignment": 0.5}, attempts=3)
+    assert isinstance(rejected, Rejected) and (rejected.pair_index, rejected.attempts) == (0, 3)
+    assert (rejected.reason, rejected.alignment) == (Failing.LABEL, pytest.approx(0.4))
+    assert rejected.label_iou == pytest.approx(0.4, abs=0.01), "all of the change lies in 0.4 of the mask"
     assert isinstance(pair, Pair) and pair.attempts == 1
     assert painter.attempts == {0: 3, 1: 1}
 
 
 def test_no_pair_is_rejected_where_any_will_do(make, rows):
-    (pair,) = make(Painter({0: [0.0]}), rows([(0, 0)]), min_alignment=0.0)
+    (pair,) = make(Painter({0: [0.0]}), rows([(0, 0)]), keep={"min_alignment": 0.0})
     assert (pair.alignment, pair.attempts) == (0.0, 1)
 
 
-def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(params, rows, defects, normals):
+def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(params, rows, defects, normals, known):
     with pytest.raises(DataError, match=r"pair plate/scratch/0 .*'g/0.png'"):
-        list(make_pairs(White(), rows([(0, 0)]), defects, {}, PROMPTS, params))
+        list(make_pairs(White(), rows([(0, 0)]), defects, {}, PROMPTS, known, params))
     leaked = {k: replace(v, split="test") for k, v in defects.items()}
-    with pytest.raises(LeakageError, match=r"'d/0.png' of the test split"):
-        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, PROMPTS, params))
+    with pytest.raises(LeakageError, match=r"generate, pair plate/scratch/0: 'plate/d/0\.png' is a test sample"):
+        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, PROMPTS, known, params))
 
 
-def test_a_defect_without_a_prompt_stops_the_run_by_name(params, rows, defects, normals):
+def test_a_defect_without_a_prompt_stops_the_run_by_name(params, rows, defects, normals, known):
     with pytest.raises(DataError, match="no prompt for 'scratch' on 'plate'; re-run the prompts stage"):
-        list(make_pairs(White(), rows([(0, 0)]), defects, normals, PromptBook({"plate": {}}, {}), params))
+        list(make_pairs(White(), rows([(0, 0)]), defects, normals, PromptBook({"plate": {}}, {}), known, params))

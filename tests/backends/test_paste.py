@@ -13,34 +13,34 @@ from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.storage import read_json
 
 
-def pasted(params, rows, defects, normals):
-    (pair,) = make_pairs(PasteBackend(params), rows, defects, normals, PROMPTS, params)
+def pasted(params, rows, defects, normals, known):
+    (pair,) = make_pairs(PasteBackend(params), rows, defects, normals, PROMPTS, known, params)
     return pair, decode_image(pair.image).astype(int), decode_mask(pair.mask)
 
 
-def test_pastes_the_defect_where_the_mask_says_at_the_hosts_level(params, rows, defects, normals):
-    pair, image, mask = pasted(params, rows([(5, -7)]), defects, normals)
+def test_pastes_the_defect_where_the_mask_says_at_the_hosts_level(params, rows, defects, normals, known):
+    pair, image, mask = pasted(params, rows([(5, -7)]), defects, normals, known)
     # The source's bar is a third of its surroundings; so must the pasted one be, on a host of another brightness.
     assert abs(image[mask].mean() - image[~mask].mean() / 3) < 6
     assert abs(image[~mask].mean() - 100) < 2
     assert pair.change_inside > 50
 
 
-def test_an_interpolated_mask_is_filled_with_core_not_with_surroundings(params, rows, defects, normals):
+def test_an_interpolated_mask_is_filled_with_core_not_with_surroundings(params, rows, defects, normals, known):
     (row,) = rows([(0, 20)])
     moved = replace(row, kind="image", warp=[1, 0, 0, 0, 1, 0])
-    _, image, mask = pasted(params, [moved], defects, normals)
+    _, image, mask = pasted(params, [moved], defects, normals, known)
     assert image[mask].mean() < 50
 
 
-def test_severity_scales_the_contrast(params, rows, defects, normals):
+def test_severity_scales_the_contrast(params, rows, defects, normals, known):
     weak = params.model_copy(update={"severity": 0.3})
-    full, faint = (pasted(s, rows([(0, 0)]), defects, normals)[0].change_inside for s in (params, weak))
+    full, faint = (pasted(s, rows([(0, 0)]), defects, normals, known)[0].change_inside for s in (params, weak))
     np.testing.assert_allclose(faint, 0.3 * full, rtol=0.1)
 
 
-def test_a_mask_at_the_very_corner_is_pasted(params, rows, defects, normals):
-    pair, image, mask = pasted(params, rows([(-30, -40)]), defects, normals)
+def test_a_mask_at_the_very_corner_is_pasted(params, rows, defects, normals, known):
+    pair, image, mask = pasted(params, rows([(-30, -40)]), defects, normals, known)
     assert mask[0, 0] and image[mask].mean() < 60
     assert pair.change_outside_max == 0
 

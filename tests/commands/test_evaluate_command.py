@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from rows import PROMPTS, mask_row, noisy_sample, pair
-from settings import write_settings
+from settings import KEEP_ALL, write_settings
 
+from pipeline_tasks.backends.judgement import Failing
 from pipeline_tasks.commands.evaluate import evaluate
 from pipeline_tasks.errors import DataError, ValidationFailed
 from pipeline_tasks.images.codec import decode_mask
@@ -21,10 +22,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture
 def options(tmp_path, monkeypatch):
     """A product with three masks and pairs of one defect, in a folder with small parameters."""
+    from pipeline_tasks.backends.judgement import known_defects
     from pipeline_tasks.backends.pairs import make_pairs
     from pipeline_tasks.backends.paste import PasteBackend
 
-    params = write_settings(tmp_path, evaluate=TINY, generate={"min_alignment": 0.0}).generate
+    params = write_settings(tmp_path, evaluate=TINY, generate={"keep": KEEP_ALL}).generate
     monkeypatch.chdir(tmp_path)
     for split in ("base", "test"):
         for defect in ("good", "pit"):
@@ -34,7 +36,8 @@ def options(tmp_path, monkeypatch):
     masks = [mask_row(index, decode_mask(parent.mask)) for index in range(3)]
     write_rows(Path("masks/pit.parquet"), masks, MaskRow)
     known = {s.source_path: s for d in ("good", "pit") for s in read_rows(Path(f"base/{d}.parquet"), Sample)}
-    made = make_pairs(PasteBackend(params, name="inpainting"), masks, known, known, PROMPTS, params)
+    paste = PasteBackend(params, name="inpainting")
+    made = make_pairs(paste, masks, known, known, PROMPTS, known_defects([parent]), params)
     write_rows(Path("pairs/pit/00000.parquet"), made, Pair)
     write_json(Path("validation.json"), {"verdict": "passed"})
     folders = {name: Path(name) for name in ("base", "test", "masks", "pairs")}
@@ -57,14 +60,15 @@ def test_pairs_that_failed_the_gate_are_not_evaluated(options):
 
 
 def test_the_pasted_arm_holds_a_pair_for_each_chosen_mask_even_if_pasting_shows_little(options, tmp_path):
-    write_settings(tmp_path, evaluate=TINY, generate={"min_alignment": 1.0})
+    write_settings(tmp_path, evaluate=TINY, generate={"keep": {"min_alignment": 1.0, "max_similarity": 0.0}})
     evaluate(**options)
     arms = json.loads(Path("result.json").read_text())["arms"]
     assert arms["real_and_paste"]["synthetic_images"] == arms["real_and_inpainting"]["synthetic_images"] == 2
 
 
 def test_rejected_pairs_are_no_pairs(options):
-    write_rows(Path("pairs/pit/rejected/00000.parquet"), [Rejected(3, "plate", "pit", 3, 0.1)], Rejected)
+    hopeless = Rejected(3, "plate", "pit", 3, Failing.LABEL.value, 0.1, 0.0, 0.9, 5.0, 0.0)
+    write_rows(Path("pairs/pit/rejected/00000.parquet"), [hopeless], Rejected)
     evaluate(**options)
     assert json.loads(Path("result.json").read_text())["arms"]["real_and_inpainting"]["synthetic_images"] == 2
 

@@ -26,7 +26,10 @@ def project(defectline, tmp_path):
     marked = np.where(mask[..., None], np.uint8(30), plain)
 
     def sample(name, defect, pixels, png):
-        return Sample("p", defect, "base", name, "0" * 64, 1, 48, 48, 80, 0.03, None, encode_image(pixels), png)
+        centre = (None, None) if png is None else (20 / 48, 22 / 48)
+        return Sample(
+            "p", defect, "base", name, "0" * 64, 1, 48, 48, 80, 0.03, *centre, None, encode_image(pixels), png
+        )
 
     write_rows(tmp_path / "base/p/pit.parquet", [sample("pit.png", "pit", marked, encode_mask(mask))], Sample)
     goods = [sample(f"{i}.png", GOOD, plain, None) for i in range(2)]

@@ -17,7 +17,8 @@ def test_what_a_profile_changes_is_told(profile):
     ran = profile("paste")
     assert (ran.status, ran.out) == (
         0,
-        "params.yaml: backend.name: inpainting -> paste\nprofile paste: 1 keys changed\n",
+        "params.yaml: backend.name: inpainting -> paste\nparams.yaml: generate.keep.max_similarity: 0.99 -> 1.0\n"
+        "profile paste: 2 keys changed\n",
     )
     assert yaml.safe_load(Path("params.yaml").read_text())["backend"]["name"] == "paste"
     assert profile("paste").out == "profile paste: set already\n"

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow import MlflowClient
-from rows import PLAIN, pair, sample, trials
+from rows import PLAIN, digest, pair, sample, trials
 from settings import write_settings
 
 from pipeline_tasks.commands.register import register
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.images.codec import encode_image
 from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside, StrengthTrial
+from pipeline_tasks.splits.membership import Member, write_members
 from pipeline_tasks.storage import write_json, write_rows
 
 DEFECTS = ["pit", "scratch"]
@@ -20,7 +21,7 @@ DEFECTS = ["pit", "scratch"]
 
 def outputs(product, generator):
     return {
-        f"ingest@{product}": [f"data/base/{product}", f"data/set_aside/{product}.parquet"],
+        f"ingest@{product}": [f"data/base/{product}", f"data/set_aside/{product}.parquet", f"splits/{product}.csv"],
         f"prompts@{product}": [f"data/prompts/{product}.json"],
         f"pretrain@{generator}": [f"data/pretrained/{generator}"],
         f"train@{generator}": [f"data/models/{generator}"],
@@ -33,8 +34,11 @@ def outputs(product, generator):
 def write_outputs():
     for defect in [GOOD, *DEFECTS]:
         write_rows(Path(f"data/base/plate/{defect}.parquet"), [sample(defect, i) for i in range(3)], Sample)
-    set_aside = [SetAside("plate", "pit/broken.png", "unreadable image", "cut off")]
+    set_aside = [SetAside("plate", "pit/broken.png", "unreadable image", "cut off", "export it again")]
     write_rows(Path("data/set_aside/plate.parquet"), set_aside, SetAside)
+    names = [f"base/pit/{i:03d}.png" for i in range(3)]
+    shots = [Member(name, digest(name), "pit", False, "base", names[0], True, "few-shot-10") for name in names]
+    write_members(Path("splits/plate.csv"), shots)
     for defect in DEFECTS:
         for shard in range(2):
             rows = [pair(defect, shard * 10 + i, normal_path=f"base/good/{i % 3:03d}.png") for i in range(10)]
@@ -43,8 +47,8 @@ def write_outputs():
     base_model = {"source": "scratch", "revision": None, "codec_psnr_db": 31.25}
     write_json(Path("data/pretrained/plate/pretrained.json"), base_model)
     write_json(Path("data/prompts/plate.json"), {"kind": "template", "asked": "semantic", "reason": "no CLIP here"})
-    made = {"pairs": {"pit": 20, "scratch": 20}, "made_again": {}, "rejected": {}}
-    counts = {"asked_per_defect": 20, **made, "base": {}, "test": {}}
+    empty = {name: {} for name in ("made_again", "rejected", "refused", "base", "test", "shortfall")}
+    counts = {"asked_per_defect": 20, "pairs": {"pit": 20, "scratch": 20}, **empty}
     write_json(Path("data/validation/plate/result.json"), {"verdict": "passed", "counts": counts, "expectations": []})
     Path("data/validation/plate/docs").mkdir()
     Path("data/validation/plate/docs/index.html").write_text("data docs")
@@ -125,7 +129,8 @@ def test_a_version_is_registered_and_reported(workspace, capsys):
     assert report == Path("reports", published["version"], "report.html")
     page = report.read_text()
     assert published["mlflow_run"] in page
-    assert "pit/broken.png" in page
+    assert "pit/broken.png" in (report.parent / "quarantine.html").read_text()
+    assert "3 images look like repeated shots of 1 part (" in page
     for index in (0, 5, 10, 15):
         assert f"plate/scratch/{index:06d}" in page
     assert page.count("plate/scratch/") == 4
@@ -139,7 +144,7 @@ def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
     register()
     run = client().get_run(latest()["mlflow_run"])
     assert run.data.params["register.sample_pairs"] == "4"
-    assert run.data.params["validate.min_distinct_normals"] == "2"
+    assert run.data.params["validate.distinct_normals.min_count"] == "2"
     assert run.data.metrics["plate/real_only/pixel_ap_mean"] == 0.5
     assert run.data.metrics["plate/pairs/pit"] == 20
     assert not any("image_auroc" in name for name in run.data.metrics)
@@ -148,7 +153,8 @@ def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
     assert digests == {f"plate/{d}": lock[f"generate@plate-{d}"]["outs"][0]["md5"] for d in DEFECTS}
     (model,) = client().search_model_versions("name = 'defectline-plate-generator'")
     assert model.tags["defectline.digest"] == lock["train@plate"]["outs"][0]["md5"]
-    assert {file.path for file in client().list_artifacts(run.info.run_id)} == {"report.html", "samples", "data_docs"}
+    files = {file.path for file in client().list_artifacts(run.info.run_id)}
+    assert files == {"report.html", "quarantine.html", "samples", "data_docs"}
     assert {file.path for file in client().list_artifacts(run.info.run_id, "samples")} == {
         "samples/plate-pit.jpg",
         "samples/plate-scratch.jpg",
@@ -218,6 +224,7 @@ def test_a_defect_learned_on_another_product_is_shown_beside_that_products_real_
         shutil.copy(f"data/{file}", f"data/{file.replace('plate', 'tile')}")
     for defect in DEFECTS:
         Path(f"data/base/tile/{defect}.parquet").unlink()
+    shutil.copy("splits/plate.csv", "splits/tile.csv")
     write_catalog(targets=["tile"])
     write_lock(targets=["tile"])
     register()

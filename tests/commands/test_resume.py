@@ -1,5 +1,7 @@
 """A stage killed in the middle of its work resumes, and its result equals the uninterrupted one byte for byte."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from interruptions import counted, killed_at
@@ -8,9 +10,11 @@ from settings import write_settings
 
 from pipeline_tasks import storage
 from pipeline_tasks.backends import pairs
+from pipeline_tasks.backends.judgement import Failing, Scores
 from pipeline_tasks.commands.generate import REJECTED, generate
 from pipeline_tasks.commands.train import train
 from pipeline_tasks.commands.work import work_folder
+from pipeline_tasks.errors import LeakageError
 from pipeline_tasks.inpainting import training
 from pipeline_tasks.params import load_params
 from pipeline_tasks.schema import GOOD, MaskRow, Pair, Rejected, Sample
@@ -19,11 +23,13 @@ from pipeline_tasks.storage import PARTIAL, content_digest, read_rows, write_jso
 SMALL = {
     "train": {"steps": 9, "batch_size": 2, "checkpoint_every_steps": 2}
     | {"inpainting": {"window_px": 32, "channels": [8, 16]}},
+    "masks": {"pairs_per_defect": 8},
     "generate": {"block_pairs": 2, "shard_pairs": 4, "batch_size": 4, "attempts": 2, "inpainting": {"steps": 2}},
 }
-MASKS = 10
-HOPELESS = {1, 6}
+MASKS = 14
+HOPELESS = {1: Failing.LABEL, 6: Failing.SPILL}
 """Pairs that are rejected whatever is tried: one of the first shard of four, one of the second."""
+SOUND = Scores(80, 0.9, 0.6, 0.05, 12.5, "base/pit/000.png", 0.5)
 
 
 @pytest.fixture
@@ -45,7 +51,8 @@ def small_inputs(project, one_thread, monkeypatch):
     write_json(project / "plate.json", {"defects": PROMPTS.defects["plate"], "samples": {}})
     (project / "pretrained").mkdir()
     write_json(project / "pretrained/pretrained.json", {"source": "none"})
-    monkeypatch.setattr(pairs, "_alignment", lambda request, _: float(request.row.pair_index not in HOPELESS))
+    monkeypatch.setattr(pairs, "score", lambda request, *_: replace(SOUND, mask_area_px=request.row.pair_index + 1))
+    monkeypatch.setattr(pairs, "judge", lambda scores, _: HOPELESS.get(scores.mask_area_px - 1))
 
 
 def run_train(project, to):
@@ -98,19 +105,54 @@ def test_a_damaged_checkpoint_starts_over_and_says_so(project, capsys):
     assert "training starts over" in capsys.readouterr().out
 
 
-def test_what_was_rejected_is_written_beside_the_shards_and_told(project, run_generate, capsys):
+def test_pairs_are_made_until_there_are_as_many_as_asked_for(project, run_generate, capsys):
+    """Ten masks give eight pairs; the last four of the fourteen are not needed."""
     run_generate("whole")
     shards = sorted(path.relative_to(project / "whole").as_posix() for path in (project / "whole").rglob("*.parquet"))
     names = [f"{number:05d}.parquet" for number in range(3)]
     assert shards == names + [f"{REJECTED}/{name}" for name in names]
     rejected = [row for name in names for row in read_rows(project / "whole" / REJECTED / name, Rejected)]
-    assert rejected == [Rejected(index, "plate", "pit", 2, 0.0) for index in sorted(HOPELESS)]
-    assert {pair.pair_index for pair in pairs_in(project / "whole")} == {*range(MASKS)} - HOPELESS
+    assert {row.pair_index: row.reason for row in rejected} == HOPELESS
+    assert {row.attempts for row in rejected} == {2}
+    assert [pair.pair_index for pair in pairs_in(project / "whole")] == [0, 2, 3, 4, 5, 7, 8, 9]
     told = (
-        "plate pit: 8 pairs by inpainting, 0 of them made again\n"
-        "plate pit: 2 rejected after 2 attempts (alignment below 0.2)\n"
+        "plate pit: 8 of 8 pairs asked for by inpainting, 0 of them made again, 2 more rejected\n"
+        "plate pit: rejected, 1 x label does not match the change, 1 x change beyond the mask\n"
     )
-    assert told in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith(told)
+
+
+def test_what_a_block_holds_beyond_the_last_pair_asked_for_is_dropped(project, run_generate):
+    run_generate("whole")
+    write_settings(project, **SMALL | {"masks": {"pairs_per_defect": 3}})
+    run_generate("fewer")
+    assert pairs_in(project / "fewer") == pairs_in(project / "whole")[:3], "the fourth of its block was made, too"
+    assert sorted(path.name for path in (project / "fewer").glob("*")) == ["00000.parquet", REJECTED]
+
+
+def test_a_run_that_falls_short_says_by_how_much_and_why(project, run_generate, capsys):
+    write_settings(project, **SMALL | {"masks": {"pairs_per_defect": 20}})
+    run_generate("short")
+    assert len(pairs_in(project / "short")) == MASKS - len(HOPELESS)
+    assert capsys.readouterr().out.endswith(
+        "warning: plate pit: 8 pairs fewer than asked for: its 14 masks, those in reserve included, are used up, and "
+        "2 pairs were rejected\n"
+    )
+
+
+@pytest.mark.parametrize(("asked", "call"), [(3, 2), (6, 4), (20, 3)])
+def test_a_killed_run_stops_at_the_same_pair(project, run_generate, asked, call):
+    write_settings(project, **SMALL | {"masks": {"pairs_per_defect": asked}})
+    whole = run_generate("whole")
+    with killed_at(call, storage, "write_rows"):
+        run_generate("resumed")
+    assert run_generate("resumed") == whole
+
+
+def test_a_test_sample_stops_generation_by_name(project, run_generate):
+    write_rows(project / "base/pit.parquet", [sample(split="test")], Sample)
+    with pytest.raises(LeakageError, match=r"generate: 'plate/test/pit/000\.png' is a test sample"):
+        run_generate("leaked")
 
 
 def test_generation_resumes_after_its_finished_shards(project, run_generate):

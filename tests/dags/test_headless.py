@@ -113,6 +113,12 @@ def test_an_interrupted_refresh_leaves_no_process(project, launch):
     refresh = launch("refresh")
     wait(refresh)
     assert any("321" in command for command in descendants(project))
+    second = finish(launch("refresh"))
+    assert second == (
+        1,
+        f"error: process {refresh.pid} is refreshing, starting or stopping this repository already; "
+        "wait for it, or stop it with Ctrl-C where it runs\n",
+    )
     refresh.send_signal(signal.SIGINT)
     status, output = finish(refresh)
     assert (status, descendants(project), run_states(project)[-1]) == (130, [], "failed"), output

@@ -17,9 +17,10 @@ from pipeline_tasks.params import load_params
 @pytest.mark.parametrize(
     ("options", "order"),
     [
-        ([], Order(data=None, shared=False, profile=None)),
+        ([], Order(data=None, layout=None, shared=False, profile=None)),
         (["--data", "parts"], Order("parts")),
         (["--data", "parts", "--shared", "--profile", "sd15"], Order("parts", shared=True, profile="sd15")),
+        (["--data", "parts", "--layout", "visa"], Order("parts", layout="visa")),
     ],
 )
 def test_the_command_line_is_passed_on(monkeypatch, options, order):
@@ -67,6 +68,18 @@ def test_profile_and_catalog_are_set_before_airflow_reads_them(parts, started):
     assert list(given.catalog.products) == ["bolt", "nut"]
     assert {defect.generator for defect in given.catalog.defects.values()} == {"shared"}
     assert given.digest == load_graph(parts).digest != before
+
+
+def test_the_layout_is_set_before_airflow_reads_the_catalog(parts, started):
+    nut = parts / "parts" / "nut"
+    (nut / "test").rename(nut / "images")
+    with pytest.raises(SystemExit):
+        refresh(Home(parts), Order(str(nut), layout="plain"), None)
+    (nut / "images/dent").rename(nut / "imgs")
+    (nut / "ground_truth/dent").rename(nut / "masks")
+    assert refresh(Home(parts), Order(str(nut), layout="plain"), None)
+    (given,) = started
+    assert given.catalog.products["nut"].layout == "plain"
 
 
 def test_without_an_order_everything_stays_as_it_is(parts, started):

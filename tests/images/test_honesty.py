@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline_tasks.images.honesty import alignment, change_between, spill
+from pipeline_tasks.images.honesty import VISIBLE_LEVELS, alignment, change_between, label_iou, spill
 
 MASK = np.zeros((20, 30), bool)
 MASK[5:9, 10:20] = True
@@ -60,3 +60,36 @@ def test_spill_is_the_share_of_the_change_that_lies_outside():
     assert spill(change, near) == pytest.approx(1 / 8)
     assert spill(change, ~near) == pytest.approx(7 / 8)
     assert spill(np.zeros((2, 2), np.float32), near) == 0
+
+
+def test_alignment_is_the_average_precision():
+    from sklearn.metrics import average_precision_score
+
+    rng = np.random.default_rng(4)
+    change = rng.gamma(2, 3, MASK.shape).astype(np.float32) + 6 * MASK
+    share, precision = MASK.mean(), average_precision_score(MASK.ravel(), change.ravel())
+    assert alignment(change, MASK) == pytest.approx((precision - share) / (1 - share), abs=0.002)
+
+
+def test_the_label_is_the_mask_where_just_that_changed():
+    assert label_iou(MASK * np.float32(50), MASK) == 1
+    assert label_iou(MASK * np.float32(50), np.roll(MASK, 5, axis=1)) == pytest.approx(1 / 3)
+    assert label_iou(MASK * np.float32(50), ~MASK) == 0
+    assert label_iou(np.full(MASK.shape, 50, np.float32), MASK) == pytest.approx(MASK.mean())
+
+
+def test_what_nobody_sees_is_no_change():
+    assert label_iou(MASK * np.float32(VISIBLE_LEVELS * 0.9), MASK) == 0
+    assert (
+        label_iou(np.zeros(MASK.shape, np.float32), MASK) == label_iou(np.zeros((2, 2), np.float32), MASK[:2, :2]) == 0
+    )
+
+
+def test_a_faint_rim_and_drift_do_not_count_beside_a_strong_change():
+    drift = np.random.default_rng(0).uniform(0, 8, MASK.shape).astype(np.float32)
+    assert label_iou(np.where(MASK, 60, drift).astype(np.float32), MASK) == 1
+
+
+@pytest.mark.parametrize("level", [255.0, 700.0])
+def test_paint_beyond_white_counts_as_change(level):
+    assert label_iou(MASK * np.float32(level), MASK) == 1

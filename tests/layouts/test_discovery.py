@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+from miniatures import MINIATURES
 
 from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.layouts.discovery import SHARED, discover
@@ -84,7 +87,7 @@ def test_a_product_with_normal_images_only_is_left_out_unless_it_is_a_target(pro
     copy_of(product_folder, "parts/cap").good(2)
     catalog, notes = discover(parts, True, [asked("nut", "crack", "bolt")])
     assert "cap" not in catalog.products
-    assert notes == [f"{parts / 'cap'}: left out: no defect has both images and masks"]
+    assert notes == [f"{parts / 'cap'}: 'cap' is left out: no defect has both images and masks"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_a_defect_without_masks_is_noted(product_folder):
     catalog, notes = discover(product_folder.root, shared=False)
     assert list(catalog.defects) == ["plate-pit"]
     (note,) = notes
-    assert note.startswith(f"{product_folder.root}: defect 'stain' is left out: it needs images in test/stain")
+    assert note.startswith(f"{product_folder.root}: defect 'stain' is left out: no image of it has a mask")
 
 
 def test_a_product_without_a_usable_defect_does_not_stop_the_others(product_folder):
@@ -141,7 +144,7 @@ def test_a_product_without_a_usable_defect_does_not_stop_the_others(product_fold
     copy_of(product_folder, "parts/nut").good(1).defect("dent", 1)
     catalog, notes = discover(product_folder.root.parent / "parts", shared=False)
     assert list(catalog.products) == ["nut"]
-    assert any(note.endswith("bolt: left out: no defect has both images and masks") for note in notes)
+    assert any(note.endswith("'bolt' is left out: no defect has both images and masks") for note in notes)
 
 
 def test_a_missing_folder_is_named(tmp_path):
@@ -150,13 +153,15 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path):
-    with pytest.raises(DataError, match="no usable product found; expected the MVTec-AD layout: train/good"):
+    with pytest.raises(
+        DataError, match=r"no usable product found; expected\n  visa: (.*\n)+  mvtec: train/good/NAME.png"
+    ):
         discover(tmp_path, shared=False)
 
 
 def test_a_folder_of_something_else_says_what_was_left_out(product_folder):
-    product_folder.image("photos/000.png")
-    with pytest.raises(DataError, match=r"expected the MVTec-AD layout.*photos: left out: in no known layout"):
+    product_folder.image("test/photos/000.png")
+    with pytest.raises(DataError, match=r"expected\n  (.*\n)+.*test: left out: in no known layout"):
         discover(product_folder.root, shared=False)
 
 
@@ -177,3 +182,119 @@ def test_a_folder_without_a_nameable_name_is_refused(product_folder):
     copy_of(product_folder, "parts/~~").defect("pit", 1)
     with pytest.raises(ConfigError, match="'~~' holds no letter or digit to make a name of; rename the folder"):
         discover(product_folder.root.parent / "parts", shared=False)
+
+
+def in_layout(product_folder, name, layout):
+    folder = copy_of(product_folder, name)
+    MINIATURES[layout](folder)
+    return folder
+
+
+def test_every_layout_is_found_in_one_folder(product_folder):
+    for layout in MINIATURES:
+        in_layout(product_folder, f"parts/{layout}", layout)
+    catalog, notes = discover(product_folder.root.parent / "parts", shared=False)
+    own = [name for name in MINIATURES if name not in ("visa", "listing")]
+    expected = {name: (name, name) for name in own}
+    expected |= {"candle": ("visa", "visa"), "fryum": ("visa", "visa")}
+    expected |= {"bolt": ("listing", "listing"), "nut": ("listing", "listing")}
+    assert {name: (Path(p.path).name, p.layout) for name, p in catalog.products.items()} == expected
+    assert list(catalog.products) == sorted(expected)
+    assert notes == []
+
+
+@pytest.mark.parametrize("layout", MINIATURES)
+def test_a_folder_of_one_layout_is_found(product_folder, layout):
+    MINIATURES[layout](product_folder)
+    catalog, notes = discover(product_folder.root, shared=False)
+    assert {(p.path, p.layout) for p in catalog.products.values()} == {(str(product_folder.root), layout)}
+    assert notes == []
+
+
+def test_what_fits_two_layouts_is_noted_and_may_be_chosen(product_folder):
+    MINIATURES["plain"](product_folder)
+    MINIATURES["mvtec"](product_folder)
+    catalog, notes = discover(product_folder.root, shared=False)
+    assert (catalog.products["plate"].layout, list(catalog.defects)) == ("mvtec", ["plate-pit"])
+    assert notes == [f"{product_folder.root}: read as mvtec, though plain fits too; choose with --layout"]
+    catalog, notes = discover(product_folder.root, shared=False, layout_name="plain")
+    assert (catalog.products["plate"].layout, list(catalog.defects)) == ("plain", ["plate-defect"])
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"), [("images/a.jpg", "masks/a.png"), ("a.jpg", "a.png"), ("a.png", "a_mask.png")]
+)
+def test_pairs_in_train_and_test_are_not_taken_for_the_folders_of_defects(product_folder, image, mask):
+    for split in ("train", "test"):
+        product_folder.image(f"{split}/{image}")
+        product_folder.mask(f"{split}/{mask}")
+        product_folder.image(f"{split}/good/b.jpg")
+    catalog, notes = discover(product_folder.root, shared=False)
+    assert (catalog.products["plate"].layout, list(catalog.defects)) == ("plain", ["plate-defect"])
+    assert notes == []
+
+
+def test_what_the_first_layout_complains_about_is_told_though_another_fits(product_folder):
+    MINIATURES["plain"](product_folder)
+    product_folder.defect("a b", 1).defect("a_b", 1)
+    with pytest.raises(DataError, match="its name reads 'a_b', which is another folder's; rename it"):
+        discover(product_folder.root, shared=False)
+
+
+def test_a_named_layout_is_taken_where_another_is_detected(product_folder):
+    MINIATURES["btad"](product_folder)
+    catalog, _ = discover(product_folder.root, shared=False, layout_name="mvtec")
+    assert list(catalog.defects) == ["plate-ko"]
+
+
+def test_a_named_layout_is_looked_for_in_the_folders_below(product_folder):
+    in_layout(product_folder, "GDXray/Welds", "gdxray")
+    in_layout(product_folder, "GDXray/Castings", "mvtec")
+    catalog, notes = discover(product_folder.root.parent / "GDXray", shared=False, layout_name="gdxray")
+    assert list(catalog.products) == ["Welds"]
+    assert notes == [f"{product_folder.root.parent / 'GDXray/Castings'}: left out: not in layout gdxray"]
+
+
+def test_a_named_layout_that_finds_nothing_says_what_it_is(product_folder):
+    MINIATURES["mvtec"](product_folder)
+    with pytest.raises(DataError, match=r"expected\n  deepcrack: train_img.*\n.*'plate' is left out"):
+        discover(product_folder.root, shared=False, layout_name="deepcrack")
+    with pytest.raises(DataError, match="no CSV or Parquet file with the columns image, mask, product, defect"):
+        discover(product_folder.root, shared=False, layout_name="listing")
+    with pytest.raises(ConfigError, match="layout 'coco' is unknown"):
+        discover(product_folder.root, shared=False, layout_name="coco")
+
+
+def test_the_list_itself_may_be_given(product_folder):
+    MINIATURES["listing"](product_folder)
+    catalog, _ = discover(product_folder.root / "list.csv", shared=False)
+    assert {(p.path, p.layout) for p in catalog.products.values()} == {(str(product_folder.root), "listing")}
+    product_folder.file("notes.csv", b"image,mask\n")
+    assert discover(product_folder.root / "list.csv", False, layout_name="listing")[0] == catalog
+    with pytest.raises(DataError, match=r"1\.jpg: no such folder"):
+        discover(product_folder.root / "shots/1.jpg", shared=False)
+
+
+def test_no_other_list_is_read_than_the_one_that_is_given(product_folder, tmp_path):
+    MINIATURES["listing"](product_folder)
+    new, old = product_folder.root / "new.csv", product_folder.root / "list.csv"
+    new.write_bytes(b"image,mask,defect\nshots/1.jpg,shots/1.png,dent\n")
+    with pytest.raises(
+        DataError, match=r"new\.csv: lacks the columns product; a list has image, mask, product, defect"
+    ):
+        discover(new, shared=False)
+    new.write_bytes(old.read_bytes())
+    with pytest.raises(DataError, match=r"new\.csv: list\.csv beside it lists samples too, .* keep new\.csv alone"):
+        discover(new, shared=False)
+    old.unlink()
+    with pytest.raises(ConfigError, match=r"new\.csv: is no folder in layout mvtec; give the folder, or leave out"):
+        discover(new, shared=False, layout_name="mvtec")
+    assert list(discover(new, shared=False)[0].products) == ["bolt", "nut"]
+    for name in ("link.csv", ".hidden.csv"):
+        new = new.rename(product_folder.root / ".hidden.csv")
+        (product_folder.root / "link.csv").unlink(missing_ok=True)
+        (tmp_path / "elsewhere.csv").write_bytes(new.read_bytes())
+        (product_folder.root / "link.csv").symlink_to(tmp_path / "elsewhere.csv")
+        with pytest.raises(DataError, match=rf"{name}: is hidden, or a link out of its folder; put a copy there"):
+            discover(product_folder.root / name, shared=False)

@@ -64,3 +64,18 @@ def test_an_output_whose_listing_is_lost_stays_and_is_named(refreshed):
 
 def test_without_a_lock_there_is_nothing_to_prune(tiny_pipeline):
     assert prune(tiny_pipeline).stages == ()
+
+
+def test_a_stored_split_stays_without_a_note(refreshed):
+    split = refreshed / "splits" / "plate.csv"
+    split.parent.mkdir()
+    split.write_text("made once")
+    lock = yaml.safe_load((refreshed / "dvc.lock").read_text())
+    lock["stages"]["ingest@plate"]["outs"].append({"path": "splits/plate.csv", "hash": "md5", "md5": "0" * 32})
+    (refreshed / "dvc.lock").write_text(yaml.safe_dump(lock))
+    catalog = (refreshed / "catalog.yaml").read_text()
+    (refreshed / "raw" / "plate").rename(refreshed / "raw" / "tile")
+    (refreshed / "catalog.yaml").write_text(catalog.replace("plate", "tile"))
+    pruned = prune(refreshed)
+    assert ("ingest@plate" in pruned.stages, pruned.left) == (True, ())
+    assert split.read_text() == "made once" and not (refreshed / "data").exists()

@@ -61,6 +61,14 @@ def test_the_parameters_that_a_profile_set_are_committed_with_their_lock(refresh
     assert git("show", "--format=", "--name-only").split() == ["dvc.lock", "params.yaml"]
 
 
+def test_stored_splits_are_committed_with_their_lock(refreshed):
+    (refreshed / "splits").mkdir()
+    assert "committed dvc.lock, catalog.yaml and params.yaml as" in commit_lock(refreshed), "an empty folder is nothing"
+    (refreshed / "splits" / "plate.csv").write_text("a split")
+    assert "committed dvc.lock, catalog.yaml, params.yaml and splits as" in commit_lock(refreshed)
+    assert git("show", "--format=", "--name-only").split() == ["splits/plate.csv"]
+
+
 def test_a_person_who_is_known_to_git_commits_under_their_name(refreshed):
     git("config", "user.email", "ann@example.org")
     git("config", "user.name", "Ann")

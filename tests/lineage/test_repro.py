@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline_tasks.commands.repro import CRASHED, repro
-from pipeline_tasks.errors import DefectlineError
+from pipeline_tasks.errors import DefectlineError, TransientError
 from pipeline_tasks.lineage.dvc_command import run_dvc
 from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.lineage.repro import StageCrashed, reproduce_stage
@@ -35,6 +35,13 @@ def test_a_refusal_is_told_from_a_crash(tiny_pipeline):
     assert reproduce_stage(tiny_pipeline, "generate@plate-dent") == "ran"
     with pytest.raises(StageCrashed, match="not found"):
         reproduce_stage(tiny_pipeline, "generate@nothing")
+
+
+def test_what_may_pass_is_told_from_a_verdict(tiny_pipeline):
+    (tiny_pipeline / "stage.sh").write_text("echo error: out: the disk is full >&2; exit 75")
+    with pytest.raises(TransientError, match=r"^stage 'ingest@plate': out: the disk is full$") as passing:
+        reproduce_stage(tiny_pipeline, "ingest@plate")
+    assert passing.value.status == 75
 
 
 def test_the_command_ends_with_the_outcome_or_the_status_of_a_crash(tiny_pipeline):

@@ -23,6 +23,8 @@ def sample(name, mask):
         height=height,
         mask_area_px=area,
         mask_area_fraction=area / (width * height),
+        mask_x=None if mask is None else 0.5,
+        mask_y=None if mask is None else 0.5,
         derived_from=None,
         image=encode_image(np.full((height, width, 3), 120, np.uint8)),
         mask=None if mask is None else encode_mask(mask),

@@ -4,7 +4,7 @@ import pytest
 from rows import pair, sample
 
 from pipeline_tasks.errors import LeakageError
-from pipeline_tasks.quality.leakage import HeldOut
+from pipeline_tasks.quality.leakage import HeldOut, hold_out
 
 SAMPLE = sample(source_path="test/pit/000.png")
 TEST = sample(split="test", number=20)
@@ -48,3 +48,22 @@ def test_a_pair_that_was_generated_whole_comes_from_no_sample():
 def test_a_pair_on_the_content_of_a_test_sample_is_refused():
     with pytest.raises(LeakageError, match="pair plate/pit/000003 holds the same image"):
         HELD_OUT.refuse_pair(replace(PAIR, normal_sha256=TEST.sha256))
+
+
+def test_samples_of_their_splits_are_told_apart():
+    assert hold_out([SAMPLE], [TEST], "validate") == HELD_OUT
+
+
+@pytest.mark.parametrize(
+    ("base", "test", "complaint"),
+    [
+        (TEST, TEST, r"validate: 'plate/test/pit/020\.png' is a test sample"),
+        (SAMPLE, SAMPLE, r"validate: 'plate/test/pit/000\.png' is a base sample"),
+        (SAMPLE, replace(TEST, derived_from="test/pit/000.png"), r"'plate/test/pit/020\.png' is made from"),
+        (replace(SAMPLE, sha256=TEST.sha256), TEST, r"base sample 'test/pit/000\.png' holds the same image"),
+        (replace(SAMPLE, derived_from=TEST.source_path), TEST, r"comes from 'test/pit/020\.png'"),
+    ],
+)
+def test_a_sample_on_the_wrong_side_is_refused_by_name(base, test, complaint):
+    with pytest.raises(LeakageError, match=complaint):
+        hold_out([base], [test], "validate")

@@ -3,12 +3,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from rows import PLAIN, pair, sample, trials
+from rows import PLAIN, digest, pair, sample, trials
 
 from pipeline_tasks.images.codec import encode_image
 from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
 from pipeline_tasks.report.page import render
 from pipeline_tasks.schema import GOOD, SetAside
+from pipeline_tasks.splits.membership import Member
 
 HEAD = Head("0123456789ab", datetime(2030, 1, 2, 3, 4, tzinfo=UTC), "f" * 40, False, "run7", None)
 NORMAL = sample(GOOD, source_path="train/good/<7>.png")
@@ -19,15 +20,19 @@ def shown(*examples, source="plate", trials=()):
     return replace(product(), defects=[DefectContents("pit", source, lambda: examples, list, lambda: trials)])
 
 
-def product(defects=("pit", "scratch"), set_aside=(), evaluation=None, empty=()):
+def member(path, defect="pit", split="base", group=""):
+    return Member(path, digest(path), defect, False, split, group, True, "few-shot-10")
+
+
+def product(defects=("pit", "scratch"), set_aside=(), evaluation=None, empty=(), members=()):
     def contents(defect):
         parents = {"mask_kind": "image", "parent_a": "test/pit/1.png", "parent_b": "test/pit/2.png", "alpha": 0.5}
         examples = [Example(pair(defect, normal_path=NORMAL.source_path, **parents), NORMAL.image)]
         real = [sample(defect, source_path=f"test/{defect}/1.png")]
         return DefectContents(defect, "plate", lambda: [] if defect in empty else examples, lambda: real, list)
 
-    made = {"pairs": dict.fromkeys(defects, 1), "made_again": {"pit": 1}, "rejected": {}}
-    counts = {"asked_per_defect": 2, **made, "base": {"good": 3}, "test": {}}
+    made = {"pairs": dict.fromkeys(defects, 1), "made_again": {"pit": 1}, "rejected": {}, "refused": {}}
+    counts = {"asked_per_defect": 2, **made, "base": {"good": 3}, "test": {}, "shortfall": {"pit": "1 of 2 pairs"}}
     score = {"mean": 0.5, "std": 0.1, "values": [0.5]}
     arms = {"real_only": {"seeds": [0, 1], "pixel_ap": score}, "real_and_paste": {"seeds": [0, 1], "pixel_ap": score}}
     verdict = {"outcome": "undecided", "sentence": "No clear difference."}
@@ -39,6 +44,7 @@ def product(defects=("pit", "scratch"), set_aside=(), evaluation=None, empty=())
         evaluation=default if evaluation is None else evaluation,
         curve={"step": [0, 1, 2], "loss": [3.0, 2.0, 1.0]},
         set_aside=set_aside,
+        members=members,
         defects=[contents(defect) for defect in defects],
         docs="data_docs/plate/index.html",
     )
@@ -134,13 +140,30 @@ def test_a_product_without_evaluation_or_pairs_is_still_reported():
     assert "No pairs were made." in page
 
 
-@pytest.mark.parametrize(("number", "more"), [(0, None), (3, None), (60, "and 10 more")])
-def test_files_set_aside_are_listed_with_their_reason(number, more):
-    files = [SetAside("plate", f"train/{i}.png", "unreadable image", "cut off") for i in range(number)]
+@pytest.mark.parametrize("number", [0, 3])
+def test_files_set_aside_are_counted_by_reason_and_listed_on_the_page_beside(number):
+    files = [SetAside("plate", f"train/{i}.png", "unreadable image", "cut off", "export it") for i in range(number)]
     page = render(HEAD, [product(set_aside=files)])
-    assert page.count("unreadable image") == min(number, 50)
+    assert page.count("<td>unreadable image</td><td>3</td>") == (number > 0)
     assert ("No raw file was set aside" in page) == (number == 0)
-    assert more is None or more in page
+    assert ('href="quarantine.html#plate"' in page) == (number > 0)
+    assert "train/0.png" not in page
+
+
+def test_a_shortfall_and_the_reasons_for_it_are_said_plainly():
+    assert "<li>1 of 2 pairs</li>" in render(HEAD, [product()])
+
+
+def test_the_split_is_shown_with_its_near_duplicates():
+    page = render(HEAD, [product(members=[member("a.png"), member("b.png", split="test")])])
+    assert "few-shot-10" in page
+    assert "No two images look like shots of one part." in page
+
+
+def test_a_pair_is_shown_with_its_scores():
+    page = render(HEAD, [shown(Example(pair(alignment=0.876, label_iou=0.543, nearest_similarity=0.21), NORMAL.image))])
+    assert "change and mask agree by 0.88, IoU 0.54" in page
+    assert "likeness to the nearest real one, base/pit/000.png: 0.21" in page
 
 
 def test_file_names_cannot_inject_markup():

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline_tasks.report.tables import checks, count_table, score_tables
+from pipeline_tasks.report.tables import checks, count_table, score_tables, shortfalls
 
 
 def score(mean, std=0.01):
@@ -79,16 +79,24 @@ def test_the_gate_lists_failures_first_and_joins_alike_rules_that_hold():
     assert (lines[2].threshold, lines[2].observed) == ("all", "all 2 hold")
 
 
-def test_counts_say_what_was_made_again_rejected_and_refused():
-    made = {"pairs": {"pit": 17, "dent": 20, "stain": 0}, "made_again": {"pit": 5}, "rejected": {"pit": 2}}
-    counts = {"asked_per_defect": 20, **made, "base": {"pit": 8, "good": 40}, "test": {"pit": 16}}
-    table = count_table({"counts": counts})
-    rows = {head: dict(zip(table.columns, [cell.text for cell in row], strict=True)) for head, row in table.rows}
-    names = ["pairs asked for", "made", "of them made again", "rejected", "mask refused", "real: base", "real: test"]
-    assert table.columns == names
-    assert rows == {
-        "dent": dict(zip(names, ["20", "20", "0", "0", "0", "0", "0"], strict=True)),
-        "good": dict(zip(names, ["", "", "", "", "", "40", "0"], strict=True)),
-        "pit": dict(zip(names, ["20", "17", "5", "2", "1", "8", "16"], strict=True)),
-        "stain": dict(zip(names, ["20", "0", "0", "0", "20", "0", "0"], strict=True)),
-    }
+COUNTS = {
+    "asked_per_defect": 20,
+    "pairs": {"pit": 16, "dent": 20},
+    "made_again": {"pit": 5},
+    "rejected": {"pit": {"empty mask": 1, "change beyond the mask": 2}},
+    "refused": {"pit": {"no place": 1}},
+    "shortfall": {"pit": "16 of 20 pairs of 'pit': ...", "dent": "0 of 20 pairs of 'dent': ..."},
+}
+
+
+def test_counts_say_what_was_made_again_rejected_and_refused_and_why():
+    table = count_table({"counts": COUNTS})
+    assert table.columns == ["pairs asked for", "made", "of them made again", "rejected", "mask refused"]
+    assert cells(table, "dent") == ["20", "20", "0", "0", "0"]
+    assert cells(table, "pit") == ["20", "16", "5", "3", "1"]
+    notes = [cell.note for cell in dict(table.rows)["pit"]]
+    assert notes == ["", "", "", "2 change beyond the mask, 1 empty mask", "1 no place"]
+
+
+def test_every_shortfall_is_said_in_order_of_defects():
+    assert shortfalls({"counts": COUNTS}) == ["0 of 20 pairs of 'dent': ...", "16 of 20 pairs of 'pit': ..."]

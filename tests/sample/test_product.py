@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from settings import settings
 
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import decode_mask, read_image
@@ -45,7 +46,7 @@ def test_the_folder_has_the_mvtec_layout_and_the_same_seed_the_same_bytes(tmp_pa
         CARD, "test/good/000.png", "test/pit/000.png", "test/scratch/000.png", "test/stain/000.png",
         "train/good/000.png", "train/good/001.png",
     ]  # fmt: skip
-    pixels = read_image((tmp_path / "plate/test/pit/000.png").read_bytes(), max_megapixels=1)
+    pixels = read_image((tmp_path / "plate/test/pit/000.png").read_bytes(), settings().ingest)
     mask = decode_mask((tmp_path / "plate/ground_truth/pit/000_mask.png").read_bytes())
     assert pixels.shape == (256, 256, 3)
     assert mask.shape == (256, 256)

@@ -128,6 +128,20 @@ def test_a_test_sample_among_the_base_samples_is_refused():
         run(base=[*BASE, replace(TEST[2], split="base")])
 
 
+@pytest.mark.parametrize(
+    ("split", "moved", "complaint"),
+    [
+        ("base", TEST[2], r"'plate/test/pit/010\.png' is a test sample"),
+        ("test", BASE[2], r"'plate/base/pit/000\.png' is a base sample"),
+        ("test", replace(TEST[0], derived_from=TEST[2].source_path), "nothing made is measured on"),
+    ],
+)
+def test_a_sample_in_the_wrong_split_is_refused(split, moved, complaint):
+    samples = {"base": BASE, "test": TEST}
+    with pytest.raises(LeakageError, match=f"evaluate: .*{complaint}"):
+        run(**samples | {split: [*samples[split], moved]})
+
+
 @pytest.mark.parametrize("column", ["normal_path", "parent_a", "parent_b", "normal_sha256"])
 def test_a_test_sample_among_a_pairs_sources_is_refused(column):
     source = TEST[2].sha256 if column == "normal_sha256" else TEST[2].source_path

@@ -5,48 +5,35 @@ from weakref import WeakSet
 import cv2
 import numpy as np
 import pytest
+from rows import sample
 from settings import settings
 
 from pipeline_tasks.errors import ConfigError, DataError, LeakageError
-from pipeline_tasks.images.codec import decode_mask, encode_image, encode_mask
+from pipeline_tasks.images.codec import decode_mask
 from pipeline_tasks.masks.shape import Reason
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 from pipeline_tasks.seeds import derive_seed
-from pipeline_tasks.stages.masks import Refused, run
+from pipeline_tasks.stages.masks import TRIES, Refused, reserve, run
 
 PARAMS = settings().masks
 
 
-def sample(name, size, mask=None):
-    area = 0 if mask is None else int(mask.sum())
+def normal(name, size):
     grey = np.random.default_rng(len(name)).integers(90, 110, (*size, 3)).astype(np.uint8)
-    return Sample(
-        product="plate",
-        defect=GOOD if mask is None else "crack",
-        split="base",
-        source_path=name,
-        sha256=f"sha of {name}",
-        source_bytes=1,
-        width=size[1],
-        height=size[0],
-        mask_area_px=area,
-        mask_area_fraction=area / (size[0] * size[1]),
-        derived_from=None,
-        image=encode_image(grey),
-        mask=None if mask is None else encode_mask(mask),
-    )
+    return sample(GOOD, pixels=grey, source_path=name)
 
 
 def crack(name, start, end, width, size=(100, 140)):
-    return sample(name, size, cv2.line(np.zeros(size, np.uint8), start, end, 1, width).astype(bool))
+    mask = cv2.line(np.zeros(size, np.uint8), start, end, 1, width).astype(bool)
+    return sample("crack", pixels=np.full((*size, 3), 100, np.uint8), mask=mask, source_path=name)
 
 
 BASE = [crack("a", (30, 20), (60, 60), 3), crack("b", (80, 30), (100, 90), 5), crack("c", (20, 80), (70, 70), 4)]
-NORMALS = [sample("n1", (100, 140)), sample("n-2", (90, 160)), sample("n--3", (120, 120))]
+NORMALS = [normal("n1", (100, 140)), normal("n-2", (90, 160)), normal("n--3", (120, 120))]
 
 
 def made(count, base=BASE, normals=NORMALS, seed=7, load_morph=None, source="plate", **changes):
-    params = settings(masks={"pairs_per_defect": count, **changes}).masks
+    params = settings(masks={"pairs_per_defect": count, "reserve_fraction": 0.0, **changes}).masks
     return list(run(params, seed, "plate", "crack", source, base, normals, load_morph))
 
 
@@ -187,7 +174,7 @@ def test_a_latent_model_that_draws_nothing_costs_only_its_own_pairs():
     rows = made(30, kind="latent", attempts=4, load_morph=lambda: lambda a, b, alpha: np.zeros((30, 30), bool))
     assert {r.kind for r in rows if isinstance(r, MaskRow)} == {"transformed"}
     assert {r.reason for r in rows if isinstance(r, Refused)} == {Reason.EMPTY}
-    assert len(rows) == 30
+    assert sum(isinstance(r, MaskRow) for r in rows) == 30
 
 
 def test_perlin_masks_lie_anywhere_on_the_object_and_borrow_a_parent():
@@ -203,14 +190,26 @@ def test_perlin_masks_lie_anywhere_on_the_object_and_borrow_a_parent():
     assert made(5, kind="perlin") == made(20, kind="perlin")[:5]
 
 
-def test_impossible_pairs_are_refused_and_the_rest_is_made():
+def test_others_are_made_in_the_place_of_pairs_that_are_refused():
     too_long = crack("long", (5, 150), (290, 160), 5, size=(300, 300))
     rows = made(30, base=[BASE[0], too_long], interpolated_fraction=0.0, attempts=5)
     refused = [r for r in rows if isinstance(r, Refused)]
     kept = [r for r in rows if isinstance(r, MaskRow)]
     assert {r.reason for r in refused} == {Reason.TOO_LARGE}
     assert {r.parent_a for r in kept} == {"a"}
-    assert len(refused) + len(kept) == 30
+    assert len(kept) == 30 and [r.pair_index for r in rows] == list(range(30 + len(refused)))
+
+
+def test_there_is_a_reserve_for_pairs_that_fail():
+    assert made(10, reserve_fraction=0.25) == made(13)
+    assert reserve(PARAMS.model_copy(update={"pairs_per_defect": 10, "reserve_fraction": 0.25})) == 3
+    assert reserve(PARAMS.model_copy(update={"reserve_fraction": 0.0})) == 0
+
+
+def test_a_defect_that_fits_nowhere_is_given_up_after_a_bounded_number_of_tries():
+    too_long = crack("long", (5, 150), (290, 160), 5, size=(300, 300))
+    rows = made(8, base=[too_long], attempts=2, reserve_fraction=0.5)
+    assert [type(row) for row in rows] == [Refused] * TRIES * 12
 
 
 def test_masks_seen_on_another_product_go_anywhere_and_those_too_large_are_scaled_down():
@@ -238,5 +237,5 @@ def test_no_normal_image_is_an_error():
 def test_test_sample_is_an_error(place):
     tables = {"base": BASE, "normals": NORMALS}
     tables[place] = [*tables[place], replace(tables[place][0], split="test", source_path="leak")]
-    with pytest.raises(LeakageError, match=r"leak.*test split"):
+    with pytest.raises(LeakageError, match=r"masks: 'plate/leak' is a test sample"):
         made(5, **tables)

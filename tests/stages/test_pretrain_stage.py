@@ -31,7 +31,9 @@ def sample(name, defect, split="base", product="plate", derived_from=None):
         pixels[mask] = 40
     png = None if defect == GOOD else encode_mask(mask)
     area = int(mask.sum())
-    return Sample(product, defect, split, name, "0", 1, 48, 48, area, 0.0, derived_from, encode_image(pixels), png)
+    centre = (None, None) if defect == GOOD else (20 / 48, 22 / 48)
+    image = encode_image(pixels)
+    return Sample(product, defect, split, name, "0", 1, 48, 48, area, 0.0, *centre, derived_from, image, png)
 
 
 def run(defects, normals, backend=PARAMS.backend):
@@ -74,7 +76,7 @@ def test_each_product_has_its_normals():
 
 
 def test_a_test_sample_stops_training_by_name():
-    with pytest.raises(LeakageError, match=r"plate/x\.png is a test sample"):
+    with pytest.raises(LeakageError, match=r"pretrain: 'plate/x\.png' is a test sample"):
         run([sample("0", "pit"), sample("x.png", "pit", split="test")], [])
     with pytest.raises(LeakageError, match=r"plate/n\.png"):
         run([sample("0", "pit")], [sample("n.png", GOOD, split="test")])

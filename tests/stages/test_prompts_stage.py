@@ -228,5 +228,5 @@ def test_samples_without_a_mask_keep_the_template():
 
 
 def test_a_test_sample_is_an_error():
-    with pytest.raises(LeakageError, match=r"steel_plate: 'test/pit/000\.png' is of the test split"):
+    with pytest.raises(LeakageError, match=r"prompts: 'plate/test/pit/000\.png' is a test sample"):
         describe([sample(split="test")], lambda pixels, mask: additive({}))

@@ -14,9 +14,10 @@ HEAD = Head("v", datetime(2030, 1, 1, tzinfo=UTC), "", False, "run", None)
 
 
 def product(name="plate", evaluation=None, expectations=(), defects=()):
-    counts = {"asked_per_defect": 5, "pairs": {"pit": 4}, "made_again": {}, "rejected": {}, "base": {}, "test": {}}
+    empty = {name: {} for name in ("made_again", "rejected", "refused", "base", "test", "shortfall")}
+    counts = {"asked_per_defect": 5, "pairs": {"pit": 4}, **empty}
     gate = {"counts": counts, "expectations": list(expectations), "verdict": "passed"}
-    return ProductContents(name, {}, gate, evaluation or {}, {}, [], defects, "docs")
+    return ProductContents(name, {}, gate, evaluation or {}, {}, [], [], defects, "docs")
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def count_values(section):
 def test_every_parameter_is_listed_under_its_dotted_key():
     params = settings()
     flat = stage.flat_params(params)
-    assert flat["validate.area_slack"] == str(params.validate_.area_slack)
+    assert flat["validate.mask_area.slack"] == str(params.validate_.mask_area.slack)
     assert flat["evaluate.seeds"] == str(params.evaluate.seeds)
     assert flat["generate.controlnet.sae.cap"] == str(params.generate.controlnet.sae.cap)
     sections = params.model_dump(by_alias=True)
@@ -78,7 +79,7 @@ def test_products_do_not_overwrite_each_others_metrics():
 def test_a_defect_with_pairs_gets_a_contact_sheet(pairs, example):
     defect = DefectContents("pit", "plate", lambda: [example] * pairs, list, list)
     files = dict(stage.run(HEAD, [product(defects=[defect])]))
-    assert set(files) == {"report.html"} | ({"samples/plate-pit.jpg"} if pairs else set())
+    assert set(files) == {"report.html", "quarantine.html"} | ({"samples/plate-pit.jpg"} if pairs else set())
     if pairs:
         sheet = cv2.imdecode(np.frombuffer(files["samples/plate-pit.jpg"], np.uint8), cv2.IMREAD_COLOR)
         assert sheet.shape[1] == 2 * sheet.shape[0]

@@ -55,7 +55,7 @@ def test_normal_images_are_read_one_at_a_time_and_only_as_far_as_they_are_wanted
 
 
 def test_a_test_sample_stops_training_by_name():
-    with pytest.raises(LeakageError, match=r"plate/x\.png is a test sample"):
+    with pytest.raises(LeakageError, match=r"train: 'plate/x\.png' is a test sample"):
         run([sample(), sample(source_path="x.png", split="test")], [])
     with pytest.raises(LeakageError, match=r"plate/n\.png"):
         run([sample()], [sample(GOOD, source_path="n.png", split="test")])

@@ -37,5 +37,6 @@ def _sample(path: str, defect: str, pixels: np.ndarray, mask: bytes | None, area
     height, width = pixels.shape[:2]
     sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
     share = area / (height * width)
+    centre = (None, None) if mask is None else (0.5, 0.5)
     image = encode_image(pixels)
-    return Sample("plate", defect, "base", path, sha256, 1, width, height, area, share, None, image, mask)
+    return Sample("plate", defect, "base", path, sha256, 1, width, height, area, share, *centre, None, image, mask)

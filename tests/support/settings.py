@@ -9,6 +9,14 @@ from pipeline_tasks.params import Evaluate, Params
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 CPU = {"device": "cpu", "precision": "float32"}
+KEEP_ALL = {
+    "min_alignment": 0.0,
+    "min_label_iou": 0.0,
+    "min_change_inside": 0.0,
+    "max_spill": 1.0,
+    "max_similarity": 1.0,
+}
+"""`generate.keep` that refuses nothing."""
 TINY_BASE = {
     "codec_steps": 2,
     "codec_batch_size": 2,
