@@ -2,7 +2,7 @@
 #              [LAYOUT=name]   in which layout these lie, instead of what is detected
 #              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
-# make test / make check       everything that must hold / the static part of it
+# make test / make check       everything that must hold / the static part of it; .venv/bin/pytest -m long: the long faults
 
 PYTHON := python3
 SAMPLE := data/raw/plate

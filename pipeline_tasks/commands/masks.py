@@ -73,10 +73,12 @@ class _Account:
     refused: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, int | dict[str, int]]:
+        """Return what refused.json holds."""
         made = self.kinds.total()
         return {"asked": self.asked, "reserve": self.reserve, "made": made, "refused": dict(self.refused)}
 
     def tell(self, what: str, real: int) -> None:
+        """Print how many masks there are, of which kinds, and why others were refused."""
         made = self.kinds.total()
         wanted = f"{self.asked} asked for, {self.reserve} in reserve"
         print(f"{what}: {made} masks ({wanted}) from {real} real ones, refused {_counts(self.refused)}")

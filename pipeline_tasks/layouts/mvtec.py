@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline_tasks.catalog import slug
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.layouts import btad
+from pipeline_tasks.layouts.btad import LAYOUT as BTAD
 from pipeline_tasks.layouts.contents import Contents, files_in, folders_in
 from pipeline_tasks.layouts.layout import IsBlack, Item, Layout, Placed
 from pipeline_tasks.layouts.pairing import normals, pair
@@ -15,7 +15,7 @@ from pipeline_tasks.schema import GOOD
 
 
 def _matches(folder: Path) -> bool:
-    if btad.LAYOUT.matches(folder):
+    if BTAD.matches(folder):
         return False
     tested = bool(folders_in(folder / "test")) and ((folder / "train").is_dir() or (folder / "ground_truth").is_dir())
     return tested or bool(files_in(folder / "train" / GOOD))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from pathlib import Path
 
-from pipeline_tasks.layouts import kolektor_sdd2
 from pipeline_tasks.layouts.contents import Contents, File, files_in, folders_in
+from pipeline_tasks.layouts.kolektor_sdd2 import LAYOUT as KOLEKTOR_SDD2
 from pipeline_tasks.layouts.layout import DEFECT, NORMAL_NAMES, IsBlack, Item, Layout, Placed
 from pipeline_tasks.layouts.pairing import apart, black_is_normal, normals, pair
 from pipeline_tasks.layouts.raw import RawSample
@@ -23,7 +23,7 @@ PARTS = ("", "train", "test")
 
 
 def _matches(folder: Path) -> bool:
-    return not kolektor_sdd2.LAYOUT.matches(folder) and any(_has_pairs(folder / part) for part in PARTS)
+    return not KOLEKTOR_SDD2.matches(folder) and any(_has_pairs(folder / part) for part in PARTS)
 
 
 def _has_pairs(folder: Path) -> bool:

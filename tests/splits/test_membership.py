@@ -51,7 +51,7 @@ def test_a_table_that_a_spreadsheet_wrote_is_read(tmp_path):
         (1, "sha256", "hash", "expected the columns source_path,sha256"),
         (2, ',"base"', ',"train"', "split 'train' is neither base nor test"),
         (3, ',"no"', ',"maybe"', "held_out 'maybe' is neither yes nor no"),
-        (5, ",\"no\",\"few", ",\"gone\",\"few", "present 'gone' is neither yes nor no"),
+        (5, ',"no","few', ',"gone","few', "present 'gone' is neither yes nor no"),
         (3, '"few-shot-10"', '"half"', "'half' is no protocol"),
         (3, '"few-shot-10"', '"three-shot draw 0"', "protocol 'three-shot draw 0', in the lines before 'few-shot-10'"),
         (4, ',"pit"', "", "7 columns instead of 8"),
