@@ -124,7 +124,9 @@ class Pair:
     agreement: Annotated[float | None, "IoU of the attention mask and the changed pixels, 0..1; null where not taken"]
     nearest_base: Annotated[str, "source_path, in the source, of the base defect that this one is most like"]
     nearest_similarity: Annotated[float, "how like: 1 = a copy, 0 = unrelated (images/similarity.py)"]
-    phash: Annotated[str, "64-bit perceptual hash of the defect's surroundings, 16 hex digits (images/similarity.py)"]
+    phash: Annotated[
+        str, "64-bit perceptual hash of the change, where it is and its shape: 16 hex digits (images/similarity.py)"
+    ]
     image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]

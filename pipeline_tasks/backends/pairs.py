@@ -14,7 +14,7 @@ from pipeline_tasks.backends.protocol import Backend, Floats, RealDefect, Render
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import Pixels, decode_image, decode_mask, encode_image, encode_mask
 from pipeline_tasks.images.composite import composite, dilate
-from pipeline_tasks.images.similarity import KnownDefects, phash, surroundings
+from pipeline_tasks.images.similarity import KnownDefects, change_hash
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import ATTENTION, MaskRow, Pair, Rejected, Sample
@@ -183,7 +183,7 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate)
         product_scale=rendered.product_scale,
         defect_scale=rendered.defect_scale,
         agreement=rendered.agreement,
-        phash=phash(surroundings(image, mask)),
+        phash=change_hash(image, host),
         image_sha256=_digest(image),
         image=encode_image(image),
         mask=encode_mask(mask),

@@ -1,4 +1,4 @@
-"""Is a defect a copy of a known one, and does a picture look like another? (METHODS section 5: memorisation)"""
+"""Is a defect a copy of a known one, and does it look like another made one? (METHODS section 5: memorisation)"""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,6 @@ Structure = NDArray[np.float32]
 SIDE_PX = 32
 LEAST_PX = 9
 """A defect of fewer pixels has no structure of its own: any two would look like copies by chance."""
-SURROUNDINGS = 0.5
-"""Margin around a defect, as a share of its longer side ..."""
-LEAST_MARGIN_PX = 16
-"""... but at least so wide: a small defect is told apart by where it is."""
 
 
 def structure(pixels: Pixels, mask: Mask) -> Structure:
@@ -68,24 +64,15 @@ class KnownDefects:
         return self._names[best], float(np.clip(likeness[best], 0, 1))
 
 
-def surroundings(pixels: Pixels, mask: Mask) -> Pixels:
-    """Return the part [h, w, 3] of `pixels`, RGB uint8 [H, W, 3], around what `mask` [H, W] marks, with a margin.
+def change_hash(image: Pixels, normal: Pixels) -> str:
+    """Return a 64-bit perceptual hash of what changed between two RGB uint8 pictures [H, W, 3]: 16 hex digits.
 
-    A square where the image has room for it. `mask` marks something.
-    """
-    box = bounding_box(mask, 0)
-    longer = max(box.height, box.width)
-    side = longer + 2 * max(LEAST_MARGIN_PX, round(SURROUNDINGS * longer))
-    top, left = box.y + (box.height - side) // 2, box.x + (box.width - side) // 2
-    return pixels[max(top, 0) : top + side, max(left, 0) : left + side]
-
-
-def phash(window: Pixels) -> str:
-    """Return the 64-bit perceptual hash of an RGB uint8 picture [h, w, 3]: 16 hex digits, alike for like pictures.
-
-    The signs of the lowest 8 x 8 cosine coefficients of the picture at 32 x 32 px, about their median.
+    The signs of the lowest 8 x 8 cosine coefficients, about their median, of the largest channel's change at 32 px.
+    Where the defect is and what shape it has decides; the background, alike in both, does not.
     """
     import imagehash
     from PIL import Image
 
-    return str(imagehash.phash(Image.fromarray(window)))
+    change = cv2.absdiff(image, normal).max(axis=2)
+    visible = change.astype(np.float32) * (255 / max(int(change.max()), 1))
+    return str(imagehash.phash(Image.fromarray(visible.astype(np.uint8))))

@@ -1,39 +1,41 @@
 """What Great Expectations does not ask by itself: near copies, diversity and balance. Importing it takes seconds."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 from great_expectations.execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import ColumnAggregateExpectation, ColumnMapExpectation
+from great_expectations.expectations.expectation import ColumnAggregateExpectation, ColumnPairMapExpectation
 from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
     ColumnAggregateMetricProvider,
     column_aggregate_value,
 )
 from great_expectations.expectations.metrics.map_metric_provider import (
-    ColumnMapMetricProvider,
-    column_condition_partial,
+    ColumnPairMapMetricProvider,
+    column_pair_condition_partial,
 )
 
-from pipeline_tasks.quality.fingerprints import near_copies, read_hashes, spread
+from pipeline_tasks.quality.fingerprints import near_copies_within, read_hashes, spread
 
 
-class NoNearCopy(ColumnMapMetricProvider):
-    """Of each perceptual hash, 16 hex digits: is every other one further away than `max_bits`?"""
+class NoNearCopy(ColumnPairMapMetricProvider):
+    """Of each perceptual hash, 16 hex digits, of column B: is every other one beside the same A further away?"""
 
-    condition_metric_name = "column_values.perceptual_hash.no_near_copy"
+    condition_metric_name = "column_pair_values.perceptual_hash.no_near_copy"
     condition_value_keys = ("max_bits",)
 
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(self, column: "pd.Series[str]", max_bits: int, **_: Any) -> "pd.Series[bool]":
-        return pd.Series(~near_copies(read_hashes(column), max_bits), column.index)
+    @column_pair_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(self, column_A: "pd.Series[str]", column_B: "pd.Series[str]", **values: Any) -> "pd.Series[bool]":  # noqa: N803
+        groups, _ = pd.factorize(column_A)
+        return pd.Series(~near_copies_within(groups, read_hashes(column_B), values["max_bits"]), column_B.index)
 
 
-class ExpectColumnValuesToHaveNoNearCopies(ColumnMapExpectation):
-    """Expect perceptual hashes that differ from all others in more than `max_bits` bits (mostly)."""
+class ExpectColumnPairValuesToHaveNoNearCopies(ColumnPairMapExpectation):
+    """Expect perceptual hashes in column B that differ in more than `max_bits` bits from all beside the same A."""
 
     max_bits: int
-    map_metric = "column_values.perceptual_hash.no_near_copy"
-    success_keys = ("max_bits", "mostly")
+    ignore_row_if: Literal["neither"] = "neither"
+    map_metric = "column_pair_values.perceptual_hash.no_near_copy"
+    success_keys = ("column_A", "column_B", "ignore_row_if", "max_bits", "mostly")
 
 
 class HashSpread(ColumnAggregateMetricProvider):

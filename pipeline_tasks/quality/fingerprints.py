@@ -32,6 +32,16 @@ def near_copies(hashes: Hashes, max_bits: int) -> NDArray[np.bool_]:
     return np.asarray(near[inverse])
 
 
+def near_copies_within(groups: NDArray[np.integer], hashes: Hashes, max_bits: int) -> NDArray[np.bool_]:
+    """Tell the same, of hashes [N] in `groups` [N]: only those of one group are compared."""
+    near = np.zeros(len(hashes), bool)
+    order = np.argsort(groups, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(members) > 1:
+            near[members] = near_copies(hashes[members], max_bits)
+    return near
+
+
 def _mark_near(values: Hashes, keys: Hashes, near: NDArray[np.bool_], max_bits: int) -> None:
     """Compare those of `values` that are not `near` yet with all that share their key, and mark what is."""
     order = np.argsort(keys, kind="stable")

@@ -102,9 +102,9 @@ def variety(params: Validate, expected: Expected, made: Mapping[str, int]) -> It
     yield Rule(
         "near_duplicates",
         VARIETY,
-        f"Few pairs look like another one (hashes that differ in at most {near.max_bits} of 64 bits)",
-        "ExpectColumnValuesToHaveNoNearCopies",
-        {"column": "phash", "max_bits": near.max_bits, "mostly": 1 - near.max_fraction},
+        f"Few pairs look like another one on the same image (hashes that differ in at most {near.max_bits} of 64 bits)",
+        "ExpectColumnPairValuesToHaveNoNearCopies",
+        {"column_A": "normal_sha256", "column_B": "phash", "max_bits": near.max_bits, "mostly": 1 - near.max_fraction},
         f"at most {near.max_fraction:.0%}",
         near.level,
     )

@@ -143,7 +143,8 @@ def _deviating(rule: Rule, found: Mapping[str, Any], pairs: PairTable) -> list[s
         return []
     named = pairs.columns() if rule.table == "columns" else pairs.read(["pair_id"], rule.filters).take(positions)
     names = named["column"][positions] if rule.table == "columns" else named["pair_id"].to_pylist()
-    return [f"{name} ({_text(value)})" for name, value in zip(names, found["partial_unexpected_list"], strict=True)]
+    values = [value[-1] if "max_bits" in rule.arguments else value for value in found["partial_unexpected_list"]]
+    return [f"{name} ({_text(value)})" for name, value in zip(names, values, strict=True)]
 
 
 def _exception(info: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from pipeline_tasks.errors import DataError, LeakageError
 from pipeline_tasks.images.boxes import Box, bounding_box, crop
 from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image
 from pipeline_tasks.images.composite import dilate
-from pipeline_tasks.images.similarity import phash, surroundings
+from pipeline_tasks.images.similarity import change_hash
 from pipeline_tasks.params import Keep
 from pipeline_tasks.prompts import PromptBook
 from pipeline_tasks.schema import Pair, Rejected
@@ -186,7 +186,7 @@ def test_a_pair_is_scored_by_its_own_image(make, rows, normals):
     assert pair.label_iou == pytest.approx(mask.mean(), abs=0.01), "the whole image changed"
     assert (pair.mask_x, pair.mask_y) == pytest.approx((51 / 96, 43 / 96))
     assert (pair.nearest_base, pair.nearest_similarity) == ("d/0.png", 0.0), "plain white is like nothing"
-    assert pair.phash == phash(surroundings(image, mask))
+    assert pair.phash == change_hash(image, decode_image(normals["g/0.png"].image))
 
 
 def test_a_pasted_defect_is_a_copy_which_is_made_again_and_then_rejected(params, rows, defects, normals, bar):

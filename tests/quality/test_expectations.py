@@ -23,23 +23,25 @@ def outcome(tmp_path):
 
 
 def no_near_copies(max_bits, mostly=1.0):
-    return asked("ExpectColumnValuesToHaveNoNearCopies", column="phash", max_bits=max_bits, mostly=mostly)
+    columns = {"column_A": "normal_sha256", "column_B": "phash"}
+    return asked("ExpectColumnPairValuesToHaveNoNearCopies", **columns, max_bits=max_bits, mostly=mostly)
 
 
-def test_near_copies_are_those_within_so_many_bits(outcome):
-    near = [*FAR[:3], "0000000000000003"]
-    assert outcome(no_near_copies(2), phash=FAR).success
-    assert outcome(no_near_copies(1), phash=near).success
-    found = outcome(no_near_copies(2), phash=near)
+def test_near_copies_are_those_within_so_many_bits_on_the_same_image(outcome):
+    near, same = [*FAR[:3], "0000000000000003"], {"normal_sha256": ["a"] * 4}
+    assert outcome(no_near_copies(2), phash=FAR, **same).success
+    assert outcome(no_near_copies(1), phash=near, **same).success
+    assert outcome(no_near_copies(2), phash=near, normal_sha256=["a", "a", "b", "b"]).success
+    found = outcome(no_near_copies(2), phash=near, **same)
     assert not found.success
     assert found.observed == (
         "2 of 4 deviate (50%): plate/pit/000000 (0000000000000000), plate/pit/000003 (0000000000000003)"
     )
-    assert outcome(no_near_copies(2, mostly=0.5), phash=near).success
+    assert outcome(no_near_copies(2, mostly=0.5), phash=near, **same).success
 
 
 def test_what_is_no_hash_fails_instead_of_raising(outcome):
-    found = outcome(no_near_copies(2), phash=["no hash", *FAR[1:]])
+    found = outcome(no_near_copies(2), phash=["no hash", *FAR[1:]], normal_sha256=["a"] * 4)
     assert not found.success
     assert found.observed.startswith("could not be checked: ")
 
