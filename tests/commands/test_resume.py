@@ -202,3 +202,10 @@ def test_other_parameters_do_not_resume_old_work(project):
         for values in (params, params.model_copy(update={"learning_rate": 0.5}), params)
     }
     assert len(folders) == 2
+
+
+def test_what_a_kill_left_beside_the_pairs_goes_with_the_next_run(project, run_generate):
+    left = project / ".pairs.abcd1234.part"
+    (left / "pairs").mkdir(parents=True)
+    run_generate("pairs")
+    assert not left.exists()

@@ -56,8 +56,7 @@ def in_generate(rng, defect):
         ("within a pair", PAIR, int(rng.integers(3, 5)), False),
         ("a shard written, its rejections not", TABLE, 4, False),
         ("after a shard", TABLE, 2, True),
-        ("pairs not yet in place", IN_PLACE, 1, False),
-    ][rng.integers(4)]
+    ][rng.integers(3)]
     return Fault(f"generate@plate-{defect}", name, function, call, after, bool(rng.integers(2)))
 
 
