@@ -1,0 +1,1 @@
+"""Scores of detectors, and of pairs against real defects (METHODS section 5)."""
