@@ -1,0 +1,1 @@
+"""Does the synthetic data help: what to train with, and whether a data set becomes the champion."""
