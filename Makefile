@@ -1,6 +1,7 @@
 # make refresh [DATA=folder]   raw samples in, a registered dataset out (without DATA: the sample product)
 #              [LAYOUT=name]   in which layout these lie, instead of what is detected
 #              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
+# make retrain                 retrain the detectors on what is champion in MLflow; with `make up` that follows every refresh
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
 # make test / make check       everything that must hold / the static part of it; .venv/bin/pytest -m long: the long faults
 
@@ -18,11 +19,14 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 HEADLESS := $(BIN)/python -m dags.headless
 
-.PHONY: refresh up down test check
+.PHONY: refresh retrain up down test check
 
 refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
 	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT)) \
 	  $(if $(LAYOUT),--layout "$(LAYOUT)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
+
+retrain: $(INSTALLED)
+	@$(HEADLESS) retrain $(if $(PORT),--port $(PORT))
 
 up: $(INSTALLED)
 	@$(HEADLESS) up $(if $(PORT),--port $(PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))

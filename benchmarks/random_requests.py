@@ -80,6 +80,7 @@ def noise_sample(path: str, side: int) -> Sample:
         mask_x=0.5,
         mask_y=0.5,
         derived_from=None,
+        group=None,
         image=encode_image(pixels),
         mask=encode_mask(mask),
     )

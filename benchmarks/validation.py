@@ -52,6 +52,7 @@ def samples(defect: str, split: str) -> Iterator[Sample]:
             hashlib.sha256(name.encode()).hexdigest(),
             *size,
             None,
+            None,
             b"",
             b"" if area else None,
         )

@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, timezone
+from airflow.sdk import DAG, CronTriggerTimetable, timezone
+from assets import DATASET
 from stage_tasks import RETRIES, DefectlineOperator, add_stage_tasks
 
 from pipeline_tasks.lineage.graph import load_graph
@@ -12,7 +13,6 @@ from pipeline_tasks.lineage.graph import load_graph
 ROOT = Path(os.environ.get("DEFECTLINE_ROOT") or Path(__file__).resolve().parents[1])
 SCHEDULE = os.environ.get("DEFECTLINE_SCHEDULE") or "0 2 * * *"
 START = os.environ.get("DEFECTLINE_SCHEDULE_START")
-DATASET = Asset(name="defectline_dataset", uri="dvc://defectline/dataset")
 
 graph = load_graph(ROOT)
 

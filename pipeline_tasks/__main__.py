@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
+from typing import cast
 
 import typer
 
@@ -22,10 +24,13 @@ COMMANDS = (
     "masks",
     "generate",
     "validate",
+    "choose",
     "evaluate",
     "repro",
     "publish",
     "register",
+    "promote",
+    "retrain",
 )
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error"}
@@ -38,7 +43,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:
-        app.command(name)(getattr(import_module(f"pipeline_tasks.commands.{name}"), name))
+        app.command(name)(_function(name))
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwind: temporary files are removed
     try:
         with refusals_named():
@@ -49,6 +54,12 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         sys.exit(CRASHED)
+
+
+def _function(name: str) -> Callable[..., None]:
+    """Return a command's function. `evaluate` is the pipeline's stage for a --product; people give it a folder."""
+    module = "protocol" if name == "evaluate" and "--product" not in sys.argv else name
+    return cast(Callable[..., None], getattr(import_module(f"pipeline_tasks.commands.{module}"), name))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ class TrainInpainting(Section):
     window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
     channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
     dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
+    appearance_code: Annotated[
+        bool, Field(description="tell it mean and spread of the defect's pixels; else it guesses")
+    ]
 
 
 class LatentTraining(Section):

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from pipeline_tasks.benefit_params import Choose, Evaluate, Retrain
+from pipeline_tasks.detector_params import Detector
 from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.generator_params import (
     GenerateControlNet,
@@ -234,22 +236,6 @@ class Generate(Section):
         return self
 
 
-class Evaluate(Section):
-    """A small U-Net detector per arm, equal optimiser steps (METHODS section 5, budget `equal-steps`)."""
-
-    threads: Threads
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
-    steps: PositiveInt
-    batch_size: PositiveInt
-    window_px: Annotated[int, Field(ge=32, multiple_of=16)]
-    learning_rate: PositiveFloat
-    features: Annotated[list[PositiveInt], Field(min_length=5, max_length=5, description="U-Net widths, finest first")]
-    max_image_px: Annotated[int, Field(ge=64, description="larger images are scaled down to this longest side")]
-    synthetic_fraction: Annotated[Fraction, Field(description="synthetic share of the defect windows of a batch")]
-    pairs_per_arm: Annotated[PositiveInt, Field(description="most pairs an arm learns from, spread over the defects")]
-    device: Device
-
-
 class Register(Section):
     """Publication of a refreshed version."""
 
@@ -279,7 +265,10 @@ class Params(Section):
     masks: Masks
     generate: Generate
     validate_: Annotated[Validate, Field(alias="validate")]
+    detector: Detector
+    choose: Choose
     evaluate: Evaluate
+    retrain: Retrain
     register_: Annotated[Register, Field(alias="register")]
 
     @model_validator(mode="after")

@@ -43,6 +43,7 @@ class Sample:
     mask_x: Annotated[float | None, "centre of the mask's pixels, share of the image's width; null for normal images"]
     mask_y: Annotated[float | None, "the same, share of the image's height"]
     derived_from: Annotated[str | None, "source_path of the defect image this counterpart was made from, else null"]
+    group: Annotated[str | None, "lowest source_path among the shots of one part that this is one of, else null"]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes | None, "PNG, uint8 {0, 255}, height x width; null for normal images"]
 

@@ -1,4 +1,4 @@
-"""The part of Airflow's REST API that a refresh needs, on the loopback interface."""
+"""The part of Airflow's REST API that running a DAG needs, on the loopback interface."""
 
 import json
 from datetime import datetime
@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from dags.headless.home import HeadlessError
 
-DAG = "/dags/dataset_refresh"
+REFRESH, RETRAINING = "dataset_refresh", "detector_retraining"
+DAGS = (REFRESH, RETRAINING)
 TIMEOUT_S = 30
 
 
@@ -18,12 +19,17 @@ class NoAnswerError(HeadlessError):
 
 
 class Airflow:
-    """A client of one API server, for the one DAG that refreshes the dataset."""
+    """A client of one API server, for one DAG."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, dag: str = REFRESH) -> None:
         self.port = port
+        self.dag = dag
         self.url = f"http://127.0.0.1:{port}"
         self._token = ""
+
+    def for_dag(self, dag: str) -> "Airflow":
+        """Return a client of the same server for another DAG."""
+        return Airflow(self.port, dag)
 
     def answers(self) -> bool:
         """Tell whether the API server is ready."""
@@ -38,12 +44,12 @@ class Airflow:
         return bool(self._call("GET", "/monitor/health")["scheduler"]["status"] == "healthy")
 
     def has_parsed(self, digest: str, since: datetime) -> bool:
-        """Tell whether Airflow has, parsed after `since`, the DAG of the stage graph with this digest.
+        """Tell whether Airflow has, parsed after `since`, the DAG as the stage graph with this digest makes it.
 
         Raises HeadlessError if the DAG file cannot be parsed.
         """
         try:
-            dag = self._call("GET", f"{DAG}/details")
+            dag = self._call("GET", f"{self._path}/details")
             if datetime.fromisoformat(dag["last_parsed_time"]) > since and digest in (dag["doc_md"] or ""):
                 return True
         except NoAnswerError:
@@ -55,7 +61,7 @@ class Airflow:
 
     def parse_again(self) -> None:
         """Ask for the DAG file to be parsed at once, not at its next turn."""
-        token = self._call("GET", DAG)["file_token"]
+        token = self._call("GET", self._path)["file_token"]
         self._call("PUT", f"/parseDagFile/{quote(token, safe='')}")
 
     def warm_up(self) -> None:
@@ -73,7 +79,7 @@ class Airflow:
 
     def pause(self, paused: bool) -> None:
         """Pause or resume the DAG."""
-        self._call("PATCH", DAG, {"is_paused": paused})
+        self._call("PATCH", self._path, {"is_paused": paused})
 
     def provide_pool(self, name: str, slots: int) -> None:
         """Create a pool, or widen one that is smaller: a task that takes more slots than there are never starts."""
@@ -88,33 +94,40 @@ class Airflow:
 
     def active_runs(self) -> list[str]:
         """Return the ids of the runs that are queued or running."""
-        runs = self._call("GET", f"{DAG}/dagRuns?state=queued&state=running")["dag_runs"]
+        runs = self._call("GET", f"{self._path}/dagRuns?state=queued&state=running")["dag_runs"]
         return [run["dag_run_id"] for run in runs]
 
     def trigger(self) -> str:
         """Start a run and return its id."""
-        return str(self._call("POST", f"{DAG}/dagRuns", {"logical_date": None})["dag_run_id"])
+        return str(self._call("POST", f"{self._path}/dagRuns", {"logical_date": None})["dag_run_id"])
 
     def fail(self, run: str) -> None:
         """Mark a run and its unfinished tasks as failed, which also stops the running ones."""
-        self._call("PATCH", _of(run), {"state": "failed"})
+        self._call("PATCH", self._of(run), {"state": "failed"})
 
     def state(self, run: str) -> str:
         """Return the state of a run: queued, running, success or failed."""
-        return str(self._call("GET", _of(run))["state"])
+        return str(self._call("GET", self._of(run))["state"])
 
     def tasks(self, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
         found: list[dict[str, Any]] = []
         while True:
-            page = self._call("GET", f"{_of(run)}/taskInstances?limit=1000&offset={len(found)}")
+            page = self._call("GET", f"{self._of(run)}/taskInstances?limit=1000&offset={len(found)}")
             found += page["task_instances"]
             if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
 
     def outcome(self, run: str, task: str) -> str:
         """Return what a finished task's command printed last."""
-        return str(self._call("GET", f"{_of(run)}/taskInstances/{task}/xcomEntries/return_value")["value"])
+        return str(self._call("GET", f"{self._of(run)}/taskInstances/{task}/xcomEntries/return_value")["value"])
+
+    @property
+    def _path(self) -> str:
+        return f"/dags/{self.dag}"
+
+    def _of(self, run: str) -> str:
+        return f"{self._path}/dagRuns/{quote(run, safe='')}"
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the API's answer. Raises NoAnswerError if there is none, or it is a refusal."""
@@ -138,7 +151,3 @@ class Airflow:
             raise NoAnswerError(f"{method} {self.url}{path}: {error}") from error
         finally:
             connection.close()
-
-
-def _of(run: str) -> str:
-    return f"{DAG}/dagRuns/{quote(run, safe='')}"

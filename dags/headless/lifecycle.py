@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 
-from dags.headless.api import Airflow, NoAnswerError
+from dags.headless.api import DAGS, Airflow, NoAnswerError
 from dags.headless.home import HeadlessError, Home
 from dags.headless.services import is_alive, start_service, stop_services
 
@@ -61,16 +61,17 @@ def find_running(home: Home) -> Running | None:
     return running if alive and running.airflow.answers() else None
 
 
-def start_airflow(home: Home, port: int, digest: str, **environment: str) -> Running:
-    """Start Airflow and return when it has parsed the DAG of the stage graph with this digest, and can run it.
+def start_airflow(home: Home, port: int, digest: str, dags: Sequence[str], **environment: str) -> Running:
+    """Start Airflow and return when it has parsed `dags`, for the stage graph with this digest, and can run them.
 
-    What a killed launcher left behind is stopped first; its unfinished runs are failed before the scheduler sees them.
+    Other DAGs are paused; the first of these is the one that what is returned speaks of. What a killed launcher left
+    behind is stopped first; its unfinished runs are failed before the scheduler sees them.
     """
     stop_services(home)
     home.state.unlink(missing_ok=True)
     since = datetime.now(UTC)
     home.prepare(port)
-    running = Running(Airflow(port), {})
+    running = Running(Airflow(port, dags[0]), {})
 
     def start(name: str, *options: str) -> None:
         running.services[name] = start_service(home, name, "airflow", name, *options, **environment)
@@ -78,14 +79,22 @@ def start_airflow(home: Home, port: int, digest: str, **environment: str) -> Run
     start("api-server")
     start("dag-processor")
     await_condition(home, running, "API server", running.airflow.answers)
-    running.airflow.quiesce()
+    _quiesce(running)
     start("scheduler", "--skip-serve-logs")
     running.airflow.warm_up()
     running.airflow.provide_pool("gpu", slots=_heavy_slots())
-    await_condition(home, running, "DAG", lambda: running.airflow.has_parsed(digest, since))
+    clients = [running.airflow.for_dag(dag) for dag in dags]
+    await_condition(home, running, "DAG", lambda: all(client.has_parsed(digest, since) for client in clients))
     await_condition(home, running, "scheduler", running.airflow.schedules)
-    running.airflow.pause(False)
+    for client in clients:
+        client.pause(False)
     return running
+
+
+def _quiesce(running: Running) -> None:
+    """Let no DAG run, until it is resumed."""
+    for dag in DAGS:
+        running.airflow.for_dag(dag).quiesce()
 
 
 def _heavy_slots() -> int:
@@ -118,7 +127,7 @@ def stop_airflow(home: Home) -> int:
     """Fail the unfinished runs of a running Airflow and stop it; return the number of processes stopped."""
     if running := find_running(home):
         with suppress(NoAnswerError):
-            running.airflow.quiesce()
+            _quiesce(running)
     stopped = stop_services(home)
     home.state.unlink(missing_ok=True)
     return stopped

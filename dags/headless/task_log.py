@@ -9,9 +9,9 @@ _FRAME = ("Tmp dir root location: ", "Running command: ", "Output:", "Command ex
 """What Airflow itself logs around a command's output."""
 
 
-def attempt_log(logs: Path, run: str, task: str) -> Path | None:
+def attempt_log(logs: Path, dag: str, run: str, task: str) -> Path | None:
     """Return the log of a task's latest attempt, None if there is none yet."""
-    folder = logs / "dag_id=dataset_refresh" / f"run_id={run}" / f"task_id={task}"
+    folder = logs / f"dag_id={dag}" / f"run_id={run}" / f"task_id={task}"
     attempts = sorted(folder.glob("attempt=*.log"), key=lambda path: int(path.stem.partition("=")[2]))
     return attempts[-1] if attempts else None
 

@@ -100,5 +100,5 @@ class Watch:
 
     def _last_printed(self, task: Task) -> str:
         """Return the last line of a task's command; of a progress bar the figures, without the bar."""
-        printed = last_printed(attempt_log(self.home.logs, self.run, task.id))
+        printed = last_printed(attempt_log(self.home.logs, self.airflow.dag, self.run, task.id))
         return " ".join(re.sub(r"\|[^|]*\|", " ", printed).split())

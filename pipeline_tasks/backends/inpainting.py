@@ -22,7 +22,7 @@ from pipeline_tasks.images.boxes import Box, crop, union
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.inpainting.flow import euler
-from pipeline_tasks.inpainting.network import condition_planes, velocity
+from pipeline_tasks.inpainting.network import CODE_SIZE, condition_planes, velocity
 from pipeline_tasks.inpainting.source import Grain, start
 from pipeline_tasks.inpainting.training_windows import DefectImage, defect_window
 from pipeline_tasks.inpainting.windows import context_level, cover, window_weight
@@ -40,7 +40,7 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Inpainting:
-    """A trained network and what it was trained with: defect names, pixel scale in grey levels, window and hole."""
+    """A trained network and what it was trained with: defect names, pixel scale in grey levels, window, hole, code."""
 
     unet: "UNet2DModel"
     defects: list[str]
@@ -48,6 +48,7 @@ class Inpainting:
     grain: Grain
     window_px: int
     dilation_px: int
+    appearance_code: bool = True
     losses: Sequence[float] = ()
 
     def save(self, folder: Path) -> None:
@@ -59,6 +60,7 @@ class Inpainting:
             "grain": self.grain.to_json(),
             "window_px": self.window_px,
             "dilation_px": self.dilation_px,
+            "appearance_code": self.appearance_code,
         }
         write_json(folder / CARD, card)
 
@@ -188,7 +190,12 @@ def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:
 
 
 def _code(model: Inpainting, request: Request, severity: float) -> Floats:
-    """Return the appearance code [6]: between the parents' by the mask's alpha, contrast times severity."""
+    """Return the appearance code [6]: between the parents' by the mask's alpha, contrast times severity.
+
+    It is zero for a network that was trained without.
+    """
+    if not model.appearance_code:
+        return np.zeros(CODE_SIZE, np.float32)
     rng = np.random.default_rng(derive_seed(request.seed, "appearance"))
     code_a, code_b = (_code_of(model, parent, rng) for parent in (request.parent_a, request.parent_b))
     return np.float32(severity) * ((1 - request.row.alpha) * code_a + request.row.alpha * code_b).astype(np.float32)

@@ -46,8 +46,8 @@ class InpaintingTrainer:
         device = pick_device(self.params.device)
         dtype = pick_dtype(self.params.precision, device)
         losses = train(unet, data, self.params, seed, device, dtype, checkpoints, progress)
-        dilation_px = self.params.inpainting.dilation_px
-        return Inpainting(unet, names, data.scale, data.grain, window_px, dilation_px, losses)
+        own = self.params.inpainting
+        return Inpainting(unet, names, data.scale, data.grain, window_px, own.dilation_px, own.appearance_code, losses)
 
     def _training_set(
         self, defects: Iterable[Sample], normals: Iterable[Sample], names: list[str], seed: int

@@ -48,7 +48,7 @@ def ingest(
     _print_refused(found.set_aside, set_aside)
     normals_only = not defects and product in {entry.product for entry in params.zero_shot}
     division = stage.divide(params.ingest, product, found, known, normals_only)
-    samples = stage.run(params.ingest, product, found, division.sides, read)
+    samples = stage.run(params.ingest, product, found, division.sides, division.groups, read)
     counts = _write_samples(samples, {"base": base, "test": test}, [GOOD, *defects])
     write_members(split, division.members)
     _print_account(product, found, division, counts)

@@ -70,7 +70,10 @@ def _without_shading(window: Floats) -> NDArray[np.float32]:
 def start(noise: Floats, mask: Mask, code: Floats, rest: float) -> Floats:
     """Return the start of the flow [H, W, 3]: inside the mask the mean of `code` [6], elsewhere 0, both with grain.
 
-    The grain has the deviation `rest` of the product's texture, inside the mask at most the code's own.
+    The grain has the deviation `rest` of the product's texture, inside the mask at most the code's own. A code of
+    zeros says nothing: then it is grain alone.
     """
+    if not code.any():
+        return (rest * noise).astype(np.float32)
     inside = code[:3] + np.minimum(code[3:], rest) * noise
     return np.where(mask[..., None], inside, rest * noise).astype(np.float32)

@@ -14,7 +14,14 @@ from pipeline_tasks.images.codec import Pixels
 from pipeline_tasks.inpainting.flow import hole_loss
 from pipeline_tasks.inpainting.network import condition_planes, velocity
 from pipeline_tasks.inpainting.source import Grain, start
-from pipeline_tasks.inpainting.training_windows import DefectImage, Window, defect_window, flipped, normal_window
+from pipeline_tasks.inpainting.training_windows import (
+    DefectImage,
+    Window,
+    defect_window,
+    flipped,
+    normal_window,
+    uncoded,
+)
 from pipeline_tasks.params import Train
 from pipeline_tasks.seeds import derive_seed
 
@@ -83,7 +90,7 @@ def _draw(data: TrainingSet, params: Train, rng: np.random.Generator) -> Window:
     window = defect_window(image, params.inpainting.window_px, params.inpainting.dilation_px, data.scale, rng)
     if data.normals and rng.random() < params.normal_fraction:
         window = normal_window(data.normals[rng.integers(len(data.normals))], window, data.scale, rng)
-    return flipped(window, rng)
+    return flipped(window if params.inpainting.appearance_code else uncoded(window), rng)
 
 
 def to_tensors(windows: list[Window], defect_count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Random training windows from a product's base samples: defect windows and normal windows (METHODS section 3a)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,11 @@ def normal_window(normal: Pixels, shape_of: Window, scale: float, rng: np.random
     level = context_level(pixels, shape_of.hole)
     nothing = np.zeros_like(shape_of.mask)
     return Window((pixels - level) / scale, shape_of.hole, nothing, np.zeros_like(shape_of.code), shape_of.defect)
+
+
+def uncoded(window: Window) -> Window:
+    """Return the window without what its defect looks like: a code of zeros, as a normal window has."""
+    return replace(window, code=np.zeros_like(window.code))
 
 
 def flipped(window: Window, rng: np.random.Generator) -> Window:

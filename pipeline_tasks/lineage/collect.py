@@ -1,21 +1,26 @@
 """Collect what a version holds from the outputs that dvc.lock names."""
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline_tasks.catalog import Catalog, Defect
+from pipeline_tasks.errors import DataError
 from pipeline_tasks.lineage.lock import Lock
 from pipeline_tasks.manifest import read_manifest, read_selected
-from pipeline_tasks.report.contents import DefectContents, Example, ProductContents
+from pipeline_tasks.report.contents import CurvePoint, DefectContents, Example, Extremes, ProductContents
 from pipeline_tasks.schema import GOOD, STRENGTH, Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.splits.membership import read_members
-from pipeline_tasks.storage import read_json, read_rows
+from pipeline_tasks.storage import read_json, read_rows, sample_files
 from pipeline_tasks.tracking.registry import Dataset, Generator
 
+CURVE_COLUMNS = {"arm", "recall", "precision"}
 REAL_SHOWN = 6
+EXTREMES_SHOWN = 3
+"""Of the best and of the worst pairs of a defect."""
 FROM_NOTHING = (
     "random weights. DefectDiffu starts from a DiT pretrained on ImageNet (backend.transformer): without one expect "
     "blurred texture, faint small defects and looser masks than the paper shows"
@@ -61,10 +66,13 @@ def _product(lock: Lock, product: str, catalog: Catalog, sample_pairs: int) -> P
             "Prompts": _prompts(lock.root / lock.output(f"prompts@{product}").path),
         },
         gate=read_json(lock.root / lock.output(f"validate@{product}", "result.json").path),
-        evaluation=read_json(lock.root / lock.output(f"evaluate@{product}").path),
+        choice=read_json(lock.root / lock.output(f"choose@{product}").path),
+        evaluation=read_json(lock.root / lock.output(f"evaluate@{product}", "*.json").path),
+        curves=_curves(lock.root / lock.output(f"evaluate@{product}", "curves/*").path),
         curve=read_json(curve) if curve.exists() else {},
         set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "data/set_aside/*").path, SetAside)),
         members=read_members(lock.root / lock.output(f"ingest@{product}", "splits/*").path),
+        test=partial(_samples, lock.root / lock.output(f"ingest@{product}", "data/test/*").path),
         defects=[_defect(lock, item, sample_pairs) for item in catalog.defects.values() if item.product == product],
         docs=f"data_docs/{product}/index.html",
     )
@@ -99,13 +107,41 @@ def _prompts(file: Path) -> str:
     return f"{book['kind']}{reason}"
 
 
+def _curves(table: Path) -> list[CurvePoint]:
+    """Return the points of data/evaluation/curves. Raises DataError naming the file if it is missing or damaged."""
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            if absent := CURVE_COLUMNS - set(rows.fieldnames or []):
+                raise ValueError(f"no {' and no '.join(sorted(absent))}")
+            return [CurvePoint(row["arm"], float(row["recall"]), float(row["precision"])) for row in rows]
+    except FileNotFoundError as error:
+        raise DataError(f"{table}: missing; run `dvc repro` to make it or `dvc pull` to fetch it") from error
+    except (TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{table}: not arms' precision and recall ({error}); delete it and run `dvc repro`") from error
+
+
+def _samples(folder: Path, paths: Collection[str]) -> list[Sample]:
+    """Return the samples of these source_paths, in their order. Raises DataError naming the first that is not there."""
+    if not paths:
+        return []
+    found = {s.source_path: s for s in read_selected(sample_files(folder), Sample, "source_path", set(paths))}
+    if missing := [path for path in paths if path not in found]:
+        raise DataError(f"{folder}: no sample {missing[0]}, which was evaluated; run `dvc repro`")
+    return [found[path] for path in paths]
+
+
 def _defect(lock: Lock, item: Defect, sample_pairs: int) -> DefectContents:
     normals, real = (lock.root / lock.output(f"ingest@{p}", "data/base/*").path for p in (item.product, item.source))
-    pairs = lock.root / lock.output(f"generate@{item.product}-{item.defect}").path
+    output = lock.output(f"generate@{item.product}-{item.defect}")
+    pairs = lock.root / output.path
+    shards, hosts = _tables(pairs), normals / f"{GOOD}.parquet"
     return DefectContents(
         item.defect,
         item.source,
-        partial(_examples, _tables(pairs), normals / f"{GOOD}.parquet", sample_pairs),
+        output.md5,
+        partial(_spread_examples, shards, hosts, sample_pairs),
+        partial(_extremes, shards, hosts),
         partial(_real, real / f"{item.defect}.parquet"),
         lambda: [trial for table in _tables(pairs / STRENGTH) for trial in read_rows(table, StrengthTrial)],
     )
@@ -115,9 +151,24 @@ def _tables(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def _examples(shards: list[Path], normals: Path, number: int) -> list[Example]:
-    """Return `number` pairs spread evenly over the shards, with their normal images."""
-    chosen = _spread(read_manifest(shards, Pair)["pair_id"].to_pylist(), number)
+def _spread_examples(shards: list[Path], normals: Path, number: int) -> list[Example]:
+    """Return `number` pairs spread evenly over the shards."""
+    return _examples(shards, normals, _spread(read_manifest(shards, Pair)["pair_id"].to_pylist(), number))
+
+
+def _extremes(shards: list[Path], normals: Path) -> Extremes:
+    """Return EXTREMES_SHOWN pairs with the best and as many with the worst alignment; fewer where they would meet."""
+    table = read_manifest(shards, Pair)
+    ranked = sorted(zip(table["alignment"].to_pylist(), table["pair_id"].to_pylist(), strict=True))
+    ids = [pair_id for _, pair_id in ranked]
+    number = min(EXTREMES_SHOWN, len(ids) // 2)
+    best, worst = ids[::-1][:number], ids[:number]
+    examples = {example.pair.pair_id: example for example in _examples(shards, normals, [*best, *worst])}
+    return Extremes(*([examples[pair_id] for pair_id in chosen] for chosen in (best, worst)))
+
+
+def _examples(shards: list[Path], normals: Path, chosen: Collection[str]) -> list[Example]:
+    """Return the pairs of these ids, in the order of the shards, with their normal images."""
     pairs = list(read_selected(shards, Pair, "pair_id", set(chosen)))
     paths = {pair.normal_path for pair in pairs if pair.normal_path is not None}
     hosts = {host.source_path: host.image for host in read_selected([normals], Sample, "source_path", paths)}

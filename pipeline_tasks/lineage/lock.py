@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,18 @@ class Lock:
             )
         return found[0]
 
-    def check_workspace(self) -> None:
-        """Check that the files in the workspace are those of the lock. Raises PublicationError naming the others."""
-        outs = [out for entry in self.stages.values() for out in entry.get("outs", [])]
-        differing = [out["path"] for out in outs if _md5(self.root / out["path"]) != out["md5"]]
+    def check_workspace(self, stages: Collection[str] | None = None) -> None:
+        """Check that the outputs in the workspace, all or those of `stages`, are the lock's.
+
+        Raises PublicationError naming the others.
+        """
+        entries = (entry for name, entry in self.stages.items() if stages is None or name in stages)
+        outs = [out for entry in entries for out in entry.get("outs", [])]
+        differing = [out["path"] for out in outs if md5_of(self.root / out["path"]) != out["md5"]]
         if differing:
             raise PublicationError(
                 f"{len(differing)} outputs are not those of dvc.lock: {', '.join(differing)}; "
-                "run `dvc repro` to make them or `dvc pull` to fetch them, then register again"
+                "run `dvc repro` to make them or `dvc pull` to fetch them, then this again"
             )
 
 
@@ -64,9 +68,14 @@ def load_lock(root: Path, catalog: Catalog) -> Lock:
     Raises PublicationError if there is none.
     """
     try:
-        stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
+        return parse_lock(root, (root / "dvc.lock").read_text(), catalog)
     except FileNotFoundError as error:
         raise PublicationError(f"{root / 'dvc.lock'}: missing, nothing to register; run `dvc repro` first") from error
+
+
+def parse_lock(root: Path, text: str, catalog: Catalog) -> Lock:
+    """Return what the `text` of a dvc.lock says, as `load_lock` does."""
+    stages = yaml.safe_load(text)["stages"]
     items = {*catalog.products, *catalog.generators, *catalog.defects}
     return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
 
@@ -76,11 +85,11 @@ def _counts(file: Path) -> bool:
     return file.is_file() and file.suffix != PARTIAL
 
 
-def _md5(path: Path) -> str | None:
+def md5_of(path: Path) -> str | None:
     """Return DVC's MD5 of a file or folder; a folder's is that of the sorted list of its files' names and MD5s."""
     if path.is_dir():
         files = [(file.relative_to(path).as_posix(), file) for file in path.rglob("*") if _counts(file)]
-        listing = [{"md5": _md5(file), "relpath": name} for name, file in sorted(files)]
+        listing = [{"md5": md5_of(file), "relpath": name} for name, file in sorted(files)]
         return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     if not path.exists():
         return None

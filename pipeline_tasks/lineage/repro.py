@@ -47,18 +47,18 @@ def reproduce_stage(root: Path, stage: str) -> Outcome:
     announced = {text.format(stage): outcome for text, outcome in _ANNOUNCED.items()}
     outcome: Outcome | None = None
     told: deque[str] = deque(maxlen=LINES_KEPT)
-    with start_dvc(root, "repro", "--single-item", stage) as dvc, _stopped_together(dvc):
+    with start_dvc(root, "repro", "--single-item", stage) as dvc, stopped_together(dvc):
         for line in dvc.stdout or ():
             print(line, end="", flush=True)
             outcome = announced.get(line.strip(), outcome)
             told.append(line.strip())
     if dvc.returncode == 0 and outcome and not any(line.startswith(_FAILURE + _UNSAVED) for line in told):
         return outcome
-    raise _failure(stage, list(told), dvc.returncode)
+    raise failure_of(stage, list(told), dvc.returncode)
 
 
-def _failure(stage: str, told: list[str], status: int) -> Exception:
-    """Return the error that the last lines told of."""
+def failure_of(stage: str, told: list[str], status: int) -> Exception:
+    """Return the error that the last lines, the exit status of DVC and the stage that it ran tell of."""
     failure = _last(told, _FAILURE) or next(filter(None, reversed(told)), "it said nothing")
     refusal = _last(told, _REFUSAL)
     if refusal:
@@ -76,7 +76,7 @@ def _last(told: list[str], begin: str) -> str | None:
 
 
 @contextmanager
-def _stopped_together(dvc: "subprocess.Popen[str]") -> Iterator[None]:
+def stopped_together(dvc: "subprocess.Popen[str]") -> Iterator[None]:
     """Stop DVC and the stage's command, which have a process group of their own, when this process is stopped."""
     try:
         yield

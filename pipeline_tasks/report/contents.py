@@ -1,9 +1,9 @@
 """What a report shows, as values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pipeline_tasks.schema import Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.splits.membership import Member
@@ -18,35 +18,95 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Extremes:
+    """A defect's pairs whose change agrees best, best first, and least, least first, with their masks; none is both."""
+
+    best: Sequence[Example]
+    worst: Sequence[Example]
+
+
+@dataclass(frozen=True)
 class DefectContents:
     """A defect's examples, some of its real samples to hold them against, and trials of its strength.
 
-    They are large, so loaded when called for. source: the product that the real samples are of.
+    They are large, so loaded when called for. source: the product that the real samples are of. digest: of its pairs.
     """
 
     defect: str
     source: str
+    digest: str
     examples: Callable[[], Sequence[Example]]
+    extremes: Callable[[], Extremes]
     real: Callable[[], Sequence[Sample]]
     trials: Callable[[], Sequence[StrengthTrial]]
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """A point of an arm's precision-recall curve over the pixels of the test split; both 0..1."""
+
+    arm: str
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True)
 class ProductContents:
-    """One product: the results of validate, evaluate and train as their JSON, and the defects."""
+    """One product: the results of validate, choose, evaluate and train as their JSON, and the defects."""
 
     product: str
     generator: Mapping[str, str]
     """What the generator starts from and is told, in words, under short headings."""
     gate: Mapping[str, Any]
+    choice: Mapping[str, Any]
+    """What cross-validation on the base set says to train with, defect by defect."""
     evaluation: Mapping[str, Any]
+    curves: Sequence[CurvePoint]
     curve: Mapping[str, Sequence[float]]
+    """Of the generator's training."""
     set_aside: Sequence[SetAside]
     members: Sequence[Member]
     """The split: every sample with its side."""
+    test: Callable[[Collection[str]], Sequence[Sample]]
+    """The test samples of these source_paths, in their order; to be shown, never to be learned from."""
     defects: Sequence[DefectContents]
     docs: str
     """Where the Data Docs page is, relative to the report."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the gate made of a product's data set: version `number` of the registered model `model`, and why.
+
+    champion: the version that is the champion now, if any.
+    """
+
+    product: str
+    standing: Literal["champion", "challenger"]
+    reason: str
+    model: str
+    number: str
+    champion: str | None
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The version registered before this one: its parameters, metrics, and its data sets' digests by name."""
+
+    version: str
+    created: datetime
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    datasets: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class History:
+    """The version before, None for the first, and the parameters and metrics of this one to hold against it."""
+
+    previous: Previous | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -4,40 +4,64 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline_tasks.images.codec import decode_image, decode_mask
+from pipeline_tasks.report.arms import detector_sections
+from pipeline_tasks.report.changes import changes_section
 from pipeline_tasks.report.charts import loss_chart
-from pipeline_tasks.report.contents import DefectContents, Example, Head, ProductContents
-from pipeline_tasks.report.pictures import full, located, window_around, zoomed, zoomed_outline
+from pipeline_tasks.report.choice import defects_section
+from pipeline_tasks.report.contents import DefectContents, Head, History, ProductContents, Standing
+from pipeline_tasks.report.curves import curve_chart
+from pipeline_tasks.report.failures import failures_section
+from pipeline_tasks.report.likeness import embedding_map, generation_measures
+from pipeline_tasks.report.pairs import pair_view
+from pipeline_tasks.report.pictures import located, window_around, zoomed
 from pipeline_tasks.report.quarantine import histogram
 from pipeline_tasks.report.split import split_section
 from pipeline_tasks.report.strength import strength_section
-from pipeline_tasks.report.tables import checks, count_table, score_tables, shortfalls
+from pipeline_tasks.report.tables import checks, count_table, shortfalls
 from pipeline_tasks.report.templates import fill
-from pipeline_tasks.schema import ATTENTION, Pair, Sample
-
-MASK_ORIGINS = {
-    "transformed": "transformed from",
-    "image": "interpolated from",
-    "latent": "interpolated in latent space from",
-    "perlin": "of noise, appearance from",
-    ATTENTION: "generated with the image (attention of the defect blocks)",
-}
-"""What the kinds of masks are called, before the names of their parents, if any."""
+from pipeline_tasks.report.verdict import verdict_section
+from pipeline_tasks.schema import Sample
 
 
-def render(head: Head, products: Sequence[ProductContents]) -> str:
-    """Return the report as HTML. The same contents give the same page."""
-    return fill("report.html", head=head, products=[_product(product) for product in products])
+def render(head: Head, products: Sequence[ProductContents], standings: Sequence[Standing], history: History) -> str:
+    """Return the report as HTML. The same contents give the same page.
+
+    standings: what the gate made of each product. A product's sections come in the order of a reader's questions: what
+    to do, on what evidence, where it fails, what is new; then what the data are.
+    """
+    sections = [{**_benefit(product, standings, history), **_data(product)} for product in products]
+    return fill("report.html", head=head, products=sections)
 
 
-def _product(contents: ProductContents) -> dict[str, Any]:
+def _benefit(contents: ProductContents, standings: Sequence[Standing], history: History) -> dict[str, Any]:
+    """Return what the pairs do for a detector."""
+    evaluation = contents.evaluation
+    return {
+        "verdict": verdict_section(contents, standings),
+        "budget": evaluation.get("budget", ""),
+        "seeds": len(evaluation.get("seeds", [])),
+        "detectors": detector_sections(evaluation),
+        "choices": defects_section(contents.choice, evaluation),
+        "curves": curve_chart(contents.curves, evaluation),
+        "embedding": embedding_map(evaluation.get("embedding")),
+        "measures": generation_measures(evaluation.get("generation")),
+        "failures": failures_section(contents),
+        "left_out": _left_out(contents),
+        "changes": changes_section(contents, history),
+    }
+
+
+def _left_out(contents: ProductContents) -> list[str]:
+    sides = {"out of fold": contents.choice, "on the test split": contents.evaluation}
+    return [f"{side}: {sentence}" for side, found in sides.items() for sentence in found.get("left_out", [])]
+
+
+def _data(contents: ProductContents) -> dict[str, Any]:
+    """Return what the pairs are and what they are made from."""
     lines = checks(contents.gate)
     return {
         "name": contents.product,
         "generator": contents.generator,
-        "verdict": contents.evaluation.get("verdict", {}),
-        "budget": contents.evaluation.get("budget", ""),
-        "seeds": max((len(arm.get("seeds", [])) for arm in contents.evaluation.get("arms", {}).values()), default=0),
-        "scores": score_tables(contents.evaluation),
         "counts": count_table(contents.gate),
         "checks": lines,
         "warnings": sum(line.state == "warning" for line in lines),
@@ -52,64 +76,16 @@ def _product(contents: ProductContents) -> dict[str, Any]:
 
 
 def _defect(contents: DefectContents, product: str) -> dict[str, Any]:
+    extremes = contents.extremes()
     return {
         "name": contents.defect,
         "learned_on": contents.source if contents.source != product else "",
-        "pairs": [_pair(example) for example in contents.examples()],
+        "best": [pair_view(example) for example in extremes.best],
+        "worst": [pair_view(example) for example in extremes.worst],
+        "pairs": [pair_view(example) for example in contents.examples()],
         "real": [_real(sample) for sample in contents.real()],
         "strength": strength_section(contents.trials()),
     }
-
-
-def _pair(example: Example) -> dict[str, Any]:
-    pair = example.pair
-    image, normal, mask = decode_image(pair.image), decode_image(example.normal), decode_mask(pair.mask)
-    window = window_around(mask)
-    return {
-        "id": pair.pair_id,
-        "mask": _mask_origin(pair),
-        "normal": _normal_origin(pair),
-        "scores": _scores(pair),
-        "scales": _scales(pair),
-        "area": pair.mask_area_px,
-        "change": pair.change_inside,
-        "pictures": [
-            full(normal),
-            full(image),
-            located(image, mask),
-            zoomed(normal, window),
-            zoomed(image, window),
-            zoomed_outline(image, mask, window),
-        ],
-    }
-
-
-def _mask_origin(pair: Pair) -> str:
-    parents = dict.fromkeys(parent for parent in (pair.parent_a, pair.parent_b) if parent is not None)
-    return f"{MASK_ORIGINS[pair.mask_kind]} {' and '.join(parents)}".rstrip()
-
-
-def _normal_origin(pair: Pair) -> str:
-    if pair.normal_path is None:
-        return "normal image: generated too"
-    return f"on {pair.normal_path}{' (defect removed)' if pair.normal_derived else ''}"
-
-
-def _scores(pair: Pair) -> str:
-    return (
-        f"change and mask agree by {pair.alignment:.2f}, IoU {pair.label_iou:.2f} · "
-        f"likeness to the nearest real one, {pair.nearest_base}: {pair.nearest_similarity:.2f}"
-    )
-
-
-def _scales(pair: Pair) -> str:
-    """Return what guided the pair and how its attention mask fits what changed, as far as that is known."""
-    known = {
-        "w_p {:g}": pair.product_scale,
-        "w_d {:.2f}": pair.defect_scale,
-        "attention mask overlaps what changed by {:.2f} (IoU)": pair.agreement,
-    }
-    return ", ".join(words.format(value) for words, value in known.items() if value is not None)
 
 
 def _real(sample: Sample) -> dict[str, str]:

@@ -1,96 +1,116 @@
-"""Evaluate: does a detector find real defects better when it also learns from pairs? (METHODS section 5)"""
+"""Evaluate: what pairs do for detectors on the real test split, for the report alone (METHODS section 5)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from torch import nn
-
-from pipeline_tasks.params import Evaluate
-from pipeline_tasks.quality.detector import describe_detector, score_map, train_detector
+from pipeline_tasks.benefit.arms import CHOSEN, Arm, Recipe, read_arms
+from pipeline_tasks.benefit.field import Field, recipes
+from pipeline_tasks.benefit.gathering import available, gather
+from pipeline_tasks.benefit.likeness import Likeness
+from pipeline_tasks.benefit.material import Material, Piece, real_piece
+from pipeline_tasks.benefit.trainings import Bench
+from pipeline_tasks.benefit.verdict import judge, not_applicable
+from pipeline_tasks.benefit_params import INCUMBENT, Evaluate
+from pipeline_tasks.detector_params import Detector
+from pipeline_tasks.detectors.budget import Kind
+from pipeline_tasks.params import Perlin
 from pipeline_tasks.quality.leakage import HeldOut, hold_out
-from pipeline_tasks.quality.metrics import ScoreSheet, over_seeds
-from pipeline_tasks.quality.verdict import judge, not_applicable
-from pipeline_tasks.quality.windows import Scene, around_defect, open_scene
 from pipeline_tasks.schema import GOOD, Pair, Sample
-from pipeline_tasks.seeds import derive_seed
 
-REAL_ONLY = "real_only"
+HEADLINES: Mapping[Kind, str] = {"unet": "pixel_ap", "draem": "pixel_ap", "classifier": "accuracy"}
+"""The score of each kind of detector that the verdict is on."""
+WHOLE_PX = 100_000
+"""More than any image has on a side: a classifier sees synthetic images whole, as it does real ones."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result as JSON values, and the points of the headline detector's precision-recall curves."""
+
+    result: dict[str, Any]
+    curves: Sequence[Mapping[str, Any]]
 
 
 def run(
     params: Evaluate,
+    perlin: Perlin,
     seed: int,
     product: str,
+    generator: str,
     base: Sequence[Sample],
     test: Sequence[Sample],
-    synthetic: Mapping[str, Iterable[Pair]],
-    generator: str,
-    advance: Callable[[], object],
+    pairs: Mapping[str, Callable[[], Iterable[Pair]]],
+    choice: Mapping[str, Any],
+    bench: Callable[[Kind], Bench],
     left_out: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Train the same detector for every arm and seed, score it on the real test split, and judge the generator.
+) -> Evaluation:
+    """Train every detector for every arm and seed on the whole base set, and score it on the real test split.
 
-    Arms: REAL_ONLY and, for each backend in `synthetic`, real data with its pairs, which fill `synthetic_fraction` of
-    the defect windows. The arms share seeds, real data and number of steps. `advance` is called `count_steps` times.
-    The result is JSON values; where there is nothing to compare, its verdict says why. It also names the defects
+    pairs: by source, of `generator` and pasted ones. choice: what `choose` found; its mixture is an arm too. bench:
+    trains the detector of that kind. Where there is nothing to compare, the verdict says why; it also names the defects
     `left_out`, which are learned on other products. Raises LeakageError naming the sample of the wrong split, or the
     base sample or pair that comes from a test sample.
     """
     held_out = hold_out(base, test, "evaluate")
-    pairs = {backend: _pair_scenes(made, held_out, params) for backend, made in synthetic.items()}
-    result = _setting(params, product, base, test)
-    if reason := _nothing_to_compare(base, test, pairs, generator):
-        return result | {"arms": {}, "verdict": _with_note(not_applicable(reason), product, left_out)}
-    real, scenes = ([open_scene(s.image, s.mask, params.max_image_px) for s in split] for split in (base, test))
-    labelled = list(zip((sample.defect for sample in test), scenes, strict=True))
-    arms = {}
-    for arm, made in {REAL_ONLY: [], **{arm_name(backend): made for backend, made in pairs.items()}}.items():
-        seeds = [derive_seed(seed, product, "detector", number) for number in params.seeds]
-        sheets = [_score(train_detector(real, made, params, each, advance), labelled, advance) for each in seeds]
-        arms[arm] = {"seeds": list(params.seeds), "synthetic_images": len(made), **_summary(sheets, test)}
-    real_ap, synthetic_ap = (arms[arm]["pixel_ap"]["values"] for arm in (REAL_ONLY, arm_name(generator)))
-    return result | {"arms": arms, "verdict": _with_note(judge(generator, real_ap, synthetic_ap), product, left_out)}
-
-
-def arm_name(backend: str) -> str:
-    """Return the name of the arm that learns from real data and the backend's pairs."""
-    return f"real_and_{backend}"
-
-
-def count_steps(params: Evaluate, arms: int, test: Sequence[Sample]) -> int:
-    """Return how often `run` calls `advance` for `arms` arms: each optimiser step and each test image scored."""
-    return arms * len(params.seeds) * (params.steps + len(test))
-
-
-def spread_over_defects(made: Mapping[str, Sequence[int]], most: int) -> dict[str, set[int]]:
-    """Choose at most `most` pair indices: as many of each defect (at least one), evenly over those made."""
-    share = max(1, most // max(1, len(made)))
-    counts = {defect: min(share, len(indices)) for defect, indices in made.items()}
-    return {
-        defect: {sorted(indices)[i * len(indices) // counts[defect]] for i in range(counts[defect])}
-        for defect, indices in made.items()
+    arms, chosen = read_arms(params.arms, generator), _chosen(choice, base, generator)
+    detector = bench("unet").params
+    guarded = {source: partial(_guarded, read, held_out) for source, read in pairs.items()}
+    wanted = list(dict.fromkeys([*arms, *chosen.values()]))
+    ingredients = base, guarded, wanted, perlin, detector, params.pairs_per_arm, seed
+    material = gather(*ingredients)
+    given, missing = available(arms, material)
+    setting = _setting(params, product, generator, detector.budget, base, test)
+    if reason := _nothing_to_compare(material, test):
+        nothing: dict[str, Any] = {"detectors": {}, "generation": {}, "embedding": None, "images": {}}
+        verdict = _with_note(not_applicable(reason), product, left_out)
+        return Evaluation(setting | nothing | {"left_out": missing, "verdict": verdict}, [])
+    entries = recipes(given, chosen, material.defects)
+    field = Field(params, seed, entries, sorted(test, key=lambda sample: sample.source_path))
+    results = {
+        kind: field.classify(bench(kind), gather(*ingredients, margin_px=WHOLE_PX))
+        if kind == "classifier"
+        else field.localise(bench(kind), material)
+        for kind in params.detectors
     }
+    likeness = Likeness(params.generation, detector, product, material, _pieces(test, detector), seed)
+    head, made = results[params.detectors[0]], [str(arm) for arm in given if arm.source == generator]
+    verdict = judge(head.arms, entries[CHOSEN], made, setting["headline"]["score"])
+    result = setting | {
+        "left_out": [*missing, *(sentence for found in results.values() for sentence in found.left_out)],
+        "detectors": {kind: found.described() for kind, found in results.items()},
+        "generation": likeness.measures(generator),
+        "embedding": likeness.embedding(),
+        "images": {CHOSEN: head.images},
+        "verdict": _with_note(verdict, product, left_out),
+    }
+    return Evaluation(result, head.curves)
 
 
-def _pair_scenes(pairs: Iterable[Pair], held_out: HeldOut, params: Evaluate) -> list[Scene]:
-    scenes = []
-    for pair in pairs:
+def _pieces(test: Sequence[Sample], detector: Detector) -> list[Piece]:
+    defects = (sample for sample in test if sample.defect != GOOD)
+    return [real_piece(sample, detector.max_image_px) for sample in sorted(defects, key=lambda one: one.source_path)]
+
+
+def _guarded(read: Callable[[], Iterable[Pair]], held_out: HeldOut) -> Iterator[Pair]:
+    for pair in read():
         held_out.refuse_pair(pair)
-        scenes.append(around_defect(open_scene(pair.image, pair.mask, params.max_image_px), params.window_px))
-    return scenes
+        yield pair
 
 
-def _nothing_to_compare(
-    base: Sequence[Sample], test: Sequence[Sample], pairs: Mapping[str, Sequence[Scene]], generator: str
-) -> str | None:
+def _chosen(choice: Mapping[str, Any], base: Sequence[Sample], generator: str) -> Recipe:
+    """Return what the choice says of each defect of the base set; the incumbent for one that it does not know."""
+    said = {defect: decision["arm"] for defect, decision in choice["defects"].items()}
+    defects = sorted({sample.defect for sample in base} - {GOOD})
+    return {defect: Arm.read(said.get(defect, INCUMBENT), generator) for defect in defects}
+
+
+def _nothing_to_compare(material: Material, test: Sequence[Sample]) -> str | None:
     if all(sample.defect == GOOD for sample in test):
         return "the test split holds no defect image"
-    if all(sample.defect == GOOD for sample in base):
-        return "the base split holds no defect image"
-    if missing := [backend for backend in sorted({generator, *pairs}) if not pairs.get(backend)]:
-        return f"there are no pairs by {' and '.join(missing)}"
-    return None
+    return None if material.defects else "the base split holds no defect image"
 
 
 def _with_note(verdict: dict[str, str], product: str, left_out: Sequence[str]) -> dict[str, str]:
@@ -101,28 +121,17 @@ def _with_note(verdict: dict[str, str], product: str, left_out: Sequence[str]) -
     return verdict | {"sentence": f"{verdict['sentence']} {note}"}
 
 
-def _score(network: nn.Module, test: Sequence[tuple[str, Scene]], advance: Callable[[], object]) -> ScoreSheet:
-    sheet = ScoreSheet()
-    for defect, scene in test:
-        sheet.add(defect, score_map(network, scene), scene.mask)
-        advance()
-    return sheet
-
-
-def _summary(sheets: Sequence[ScoreSheet], test: Sequence[Sample]) -> dict[str, Any]:
-    defects = sorted({sample.defect for sample in test} - {GOOD})
-    per_defect = {defect: over_seeds([sheet.scores([defect]) for sheet in sheets]) for defect in defects}
-    return {**over_seeds([sheet.scores(defects) for sheet in sheets]), "per_defect": per_defect}
-
-
-def _setting(params: Evaluate, product: str, base: Sequence[Sample], test: Sequence[Sample]) -> dict[str, Any]:
+def _setting(
+    params: Evaluate, product: str, generator: str, budget: str, base: Sequence[Sample], test: Sequence[Sample]
+) -> dict[str, Any]:
     base_images, test_images = (dict(sorted(Counter(s.defect for s in split).items())) for split in (base, test))
-    reasons = {} if GOOD in test_images else {"image_auroc": "there are no normal test images"}
     return {
         "product": product,
-        "budget": "equal-steps",
-        "detector": describe_detector(params),
+        "generator": generator,
+        "budget": budget,
+        "seeds": list(params.seeds),
+        "confidence": params.confidence,
+        "headline": {"score": HEADLINES[params.detectors[0]], "detector": params.detectors[0]},
         "base_images": base_images,
         "test_images": test_images,
-        "reasons": reasons,
     }

@@ -5,7 +5,7 @@ Files are read twice, one at a time: once to see what is usable and which are sh
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,11 @@ class Division:
     near_duplicates: NearDuplicates
     notes: list[str]
     """Sentences for a person on what is unusual."""
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The group of near-duplicates of each sample that is in one, by source_path."""
+        return {member.source_path: member.group for member in self.members if member.present and member.group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +147,23 @@ def _inverted(usable: Sequence[Usable]) -> Iterator[str]:
             yield f"{found}; if they are inverted, make the defect white and the rest black"
 
 
-def run(params: Ingest, product: str, found: Survey, sides: Sequence[str], read_file: ReadFile) -> Iterator[Sample]:
-    """Yield the samples of a product, grouped by split and defect; `sides` are the splits of the usable ones.
+def run(
+    params: Ingest,
+    product: str,
+    found: Survey,
+    sides: Sequence[str],
+    groups: Mapping[str, str],
+    read_file: ReadFile,
+) -> Iterator[Sample]:
+    """Yield the samples of a product, ordered by split and defect; `sides` are the splits of the usable ones.
+
+    groups: of near-duplicates, by source_path.
 
     Where there are no normal images to learn from, counterparts of the base defects stand in. Raises DataError for a
     file that has changed since the survey.
     """
     placed = list(zip(found.usable, sides, strict=True))
-    sample_of = partial(_sample, params, product, read_file)
+    sample_of = partial(_sample, params, product, groups, read_file)
     for defect in dict.fromkeys(usable.raw.defect for usable in found.usable):
         for split in SPLITS:
             yield from (sample_of(s, split) for s, side in placed if (s.raw.defect, side) == (defect, split))
@@ -210,7 +224,9 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} x {shape[0]} px"
 
 
-def _sample(params: Ingest, product: str, read_file: ReadFile, usable: Usable, split: str) -> Sample:
+def _sample(
+    params: Ingest, product: str, groups: Mapping[str, str], read_file: ReadFile, usable: Usable, split: str
+) -> Sample:
     item, files = usable.raw, _read(params, usable.raw, read_file)
     if isinstance(files, RawReject) or (files.sha256, files.mask_sha256) != (usable.sha256, usable.mask_sha256):
         raise DataError(f"{item.image}: changed while product '{product}' was read; run ingest again")
@@ -231,6 +247,7 @@ def _sample(params: Ingest, product: str, read_file: ReadFile, usable: Usable, s
         mask_x=x,
         mask_y=y,
         derived_from=None,
+        group=groups.get(item.source_path),
         image=encode_image(files.pixels),
         mask=None if files.mask is None else encode_mask(files.mask),
     )

@@ -5,16 +5,29 @@ from typing import Any
 
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.params import Params
-from pipeline_tasks.report.contents import DefectContents, Head, ProductContents
+from pipeline_tasks.report.contents import DefectContents, Head, History, Previous, ProductContents, Standing
 from pipeline_tasks.report.page import render
 from pipeline_tasks.report.pictures import contact_sheet, draw_location, window_around
 from pipeline_tasks.report.quarantine import render_quarantine
 from pipeline_tasks.report.strength import strength_figures
 
+INTERVAL = ("low", "high", "probability")
 
-def run(head: Head, products: Sequence[ProductContents]) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a version's report as (name, content): its two pages, and a contact sheet for each defect."""
-    yield "report.html", render(head, products).encode()
+
+def run(
+    head: Head,
+    products: Sequence[ProductContents],
+    standings: Sequence[Standing],
+    previous: Previous | None,
+    params: Mapping[str, str],
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a version's report as (name, content): its two pages, and a contact sheet for each defect.
+
+    standings: what the gate made of each product. previous: the version registered before, which is told apart by
+    `params`, the `flat_params` of this one, and by its data sets and metrics.
+    """
+    history = History(previous, params, metrics(products))
+    yield "report.html", render(head, products, standings, history).encode()
     yield "quarantine.html", render_quarantine(head, products).encode()
     for product in products:
         for defect in product.defects:
@@ -46,26 +59,58 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
 
 
 def metrics(products: Sequence[ProductContents]) -> dict[str, float]:
-    """Return every arm's scores, pairs and strength trials by defect, failed expectations, each under its product."""
+    """Return a version's figures, each under its product: PRODUCT/...
+
+    DETECTOR/ARM[/DEFECT]/SCORE_mean and _std, DETECTOR/ARM/against_difference (to the incumbent, with low, high and
+    probability): on the test split. choice/lift_gain and choice/DEFECT/gain (with the same): out of fold.
+    generation/DEFECT/MEASURE, pairs/DEFECT, strength/DEFECT/FIGURE, gate/failed_expectations. What does not apply
+    (null) is left out.
+    """
     found: dict[str, float] = {}
     for product in products:
-        name = product.product
-        for arm, scores in product.evaluation.get("arms", {}).items():
-            found |= _scores(f"{name}/{arm}", scores)
+        own = {**_detection(product.evaluation), **_choice(product.choice), **_pairs(product)}
+        found |= {f"{product.product}/{name}": value for name, value in own.items()}
+    return found
+
+
+def _detection(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for detector, results in evaluation.get("detectors", {}).items():
+        for arm, scores in results["arms"].items():
+            found |= _scores(f"{detector}/{arm}", scores)
+            found |= _figures(f"{detector}/{arm}/against_", ("difference", *INTERVAL), scores.get("against"))
             for defect, by_defect in (scores.get("per_defect") or {}).items():
-                found |= _scores(f"{name}/{arm}/{defect}", by_defect)
-        found |= {f"{name}/pairs/{defect}": float(made) for defect, made in product.gate["counts"]["pairs"].items()}
-        for contents in product.defects:
-            figures = strength_figures(contents.trials())
-            found |= {f"{name}/strength/{contents.defect}/{figure}": value for figure, value in figures.items()}
-        found[f"{name}/gate/failed_expectations"] = float(sum(not e["success"] for e in product.gate["expectations"]))
+                found |= _scores(f"{detector}/{arm}/{defect}", by_defect)
     return found
 
 
 def _scores(prefix: str, scores: Mapping[str, Any]) -> dict[str, float]:
-    """Return mean and std of every score; those that do not apply (null) are left out."""
-    parts = ("mean", "std")
+    """Return mean and standard deviation of every score."""
     given = {name: score for name, score in scores.items() if isinstance(score, Mapping)}
-    return {
-        f"{prefix}/{name}_{p}": score[p] for name, score in given.items() for p in parts if score.get(p) is not None
-    }
+    parts = (_figures(f"{prefix}/{name}_", ("mean", "std"), score) for name, score in given.items())
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _choice(choice: Mapping[str, Any]) -> dict[str, float]:
+    found = _figures("choice/lift_", ("gain", *INTERVAL), choice.get("lift"))
+    for defect, chosen in choice.get("defects", {}).items():
+        found |= _figures(f"choice/{defect}/", ("gain", *INTERVAL), chosen)
+    return found
+
+
+def _figures(prefix: str, names: Sequence[str], values: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return those of `names` that `values` has, as they are prefixed."""
+    given = values or {}
+    return {f"{prefix}{name}": float(given[name]) for name in names if given.get(name) is not None}
+
+
+def _pairs(product: ProductContents) -> dict[str, float]:
+    counts, expectations = product.gate["counts"], product.gate["expectations"]
+    found = {f"pairs/{defect}": float(made) for defect, made in counts["pairs"].items()}
+    for defect, measures in (product.evaluation.get("generation") or {}).items():
+        numbers = {name: float(value) for name, value in measures.items() if isinstance(value, int | float)}
+        found |= {f"generation/{defect}/{name}": value for name, value in numbers.items()}
+    for contents in product.defects:
+        figures = strength_figures(contents.trials())
+        found |= {f"strength/{contents.defect}/{figure}": value for figure, value in figures.items()}
+    return found | {"gate/failed_expectations": float(sum(not entry["success"] for entry in expectations))}

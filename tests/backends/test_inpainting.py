@@ -10,7 +10,7 @@ from pipeline_tasks.backends import inpainting
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.errors import ModelError
-from pipeline_tasks.images.codec import decode_image, encode_mask
+from pipeline_tasks.images.codec import decode_image, encode_image, encode_mask
 from pipeline_tasks.inpainting.network import make_unet
 from pipeline_tasks.inpainting.source import Grain
 from pipeline_tasks.params import GenerateInpainting, Keep
@@ -70,6 +70,21 @@ def test_severity_scales_the_code_and_so_the_picture(folder, params, rows, defec
             pair.image_sha256 for pair in make_pairs(backend, rows([(0, 0)]), defects, normals, PROMPTS, known, one)
         ]
     assert images[0] != images[1]
+
+
+def test_without_the_appearance_code_neither_severity_nor_the_parents_look_counts(
+    tmp_path, params, rows, defects, normals, known
+):
+    uncoded = Inpainting(make_unet(1, [8, 16], seed=0), ["scratch"], 30.0, GRAIN, 32, 3, appearance_code=False)
+    uncoded.save(tmp_path / "uncoded")
+    other = {path: replace(one, image=encode_image(255 - decode_image(one.image))) for path, one in defects.items()}
+    images = set()
+    for parents, severity in ((defects, 1.0), (other, 3.0)):
+        changed = params.model_copy(update={"severity": severity})
+        backend = InpaintingBackend.load(tmp_path / "uncoded", changed)
+        pairs = make_pairs(backend, rows([(0, 0)]), parents, normals, PROMPTS, known, changed)
+        images |= {pair.image_sha256 for pair in pairs}
+    assert len(images) == 1
 
 
 def test_a_mask_at_the_very_corner_is_painted(folder, params, rows, defects, normals, known):

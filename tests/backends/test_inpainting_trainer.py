@@ -24,8 +24,8 @@ def defect(name, **values):
     return sample(name, pixels=MARKED, mask=MASK, **values)
 
 
-def train(defects, normals=(), seed=0):
-    params = settings(train={"steps": 2, "batch_size": 2, "inpainting": SMALL})
+def train(defects, normals=(), seed=0, **own):
+    params = settings(train={"steps": 2, "batch_size": 2, "inpainting": SMALL | own})
     samples = TrainingSamples(defects, normals, PROMPTS)
     return load_trainer(params, Path()).train(samples, seed, Memory(), iter)
 
@@ -61,6 +61,13 @@ def test_what_was_trained_is_what_the_backend_loads(tmp_path):
     loaded = load_backend(settings(), tmp_path, tmp_path).model
     assert (loaded.defects, loaded.window_px) == (["pit"], 32)
     assert all(torch.equal(a, b) for a, b in zip(model.unet.parameters(), loaded.unet.parameters(), strict=True))
+
+
+def test_the_model_remembers_that_it_has_no_appearance_code(tmp_path):
+    model = train([defect("pit")], appearance_code=False)
+    model.save(tmp_path)
+    assert [m.appearance_code for m in (model, load_backend(settings(), tmp_path, tmp_path).model)] == [False, False]
+    assert train([defect("pit")]).appearance_code
 
 
 def test_several_products_are_refused_with_the_way_out():

@@ -28,7 +28,7 @@ def project(defectline, tmp_path):
     def sample(name, defect, pixels, png):
         centre = (None, None) if png is None else (20 / 48, 22 / 48)
         return Sample(
-            "p", defect, "base", name, "0" * 64, 1, 48, 48, 80, 0.03, *centre, None, encode_image(pixels), png
+            "p", defect, "base", name, "0" * 64, 1, 48, 48, 80, 0.03, *centre, None, None, encode_image(pixels), png
         )
 
     write_rows(tmp_path / "base/p/pit.parquet", [sample("pit.png", "pit", marked, encode_mask(mask))], Sample)

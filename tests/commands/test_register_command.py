@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from benefit_results import evaluation
+from choices import choice, lift
 from mlflow import MlflowClient
 from rows import PLAIN, digest, pair, sample, trials
 from settings import write_settings
 
+from pipeline_tasks.commands.promote import promote
 from pipeline_tasks.commands.register import register
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.images.codec import encode_image
@@ -21,19 +24,27 @@ DEFECTS = ["pit", "scratch"]
 
 def outputs(product, generator):
     return {
-        f"ingest@{product}": [f"data/base/{product}", f"data/set_aside/{product}.parquet", f"splits/{product}.csv"],
+        f"ingest@{product}": [
+            *(f"data/{side}/{product}" for side in ("base", "test")),
+            f"data/set_aside/{product}.parquet",
+            f"splits/{product}.csv",
+        ],
         f"prompts@{product}": [f"data/prompts/{product}.json"],
         f"pretrain@{generator}": [f"data/pretrained/{generator}"],
         f"train@{generator}": [f"data/models/{generator}"],
         **{f"generate@{product}-{defect}": [f"data/pairs/{product}/{defect}"] for defect in DEFECTS},
         f"validate@{product}": [f"data/validation/{product}/result.json", f"data/validation/{product}/docs"],
-        f"evaluate@{product}": [f"data/evaluation/{product}.json"],
+        f"choose@{product}": [f"data/choice/{product}.json"],
+        f"evaluate@{product}": [f"data/evaluation/{product}.json", f"data/evaluation/curves/{product}.csv"],
     }
 
 
 def write_outputs():
     for defect in [GOOD, *DEFECTS]:
         write_rows(Path(f"data/base/plate/{defect}.parquet"), [sample(defect, i) for i in range(3)], Sample)
+        shown = {image["source_path"] for image in evaluation()["images"]["chosen"] if image["defect"] == defect}
+        held_out = [sample(defect, i, source_path=path) for i, path in enumerate(sorted(shown))]
+        write_rows(Path(f"data/test/plate/{defect}.parquet"), held_out, Sample)
     set_aside = [SetAside("plate", "pit/broken.png", "unreadable image", "cut off", "export it again")]
     write_rows(Path("data/set_aside/plate.parquet"), set_aside, SetAside)
     names = [f"base/pit/{i:03d}.png" for i in range(3)]
@@ -52,9 +63,14 @@ def write_outputs():
     write_json(Path("data/validation/plate/result.json"), {"verdict": "passed", "counts": counts, "expectations": []})
     Path("data/validation/plate/docs").mkdir()
     Path("data/validation/plate/docs/index.html").write_text("data docs")
-    arms = {"real_only": {"seeds": [0], "pixel_ap": {"mean": 0.5, "std": 0.1, "values": [0.5]}, "image_auroc": None}}
-    verdict = {"outcome": "undecided", "sentence": "No clear difference."}
-    write_json(Path("data/evaluation/plate.json"), {"arms": arms, "verdict": verdict})
+    write_choice(choice(lift(0.03)))
+    write_json(Path("data/evaluation/plate.json"), evaluation())
+    Path("data/evaluation/curves").mkdir()
+    Path("data/evaluation/curves/plate.csv").write_text("arm,recall,precision\nreal_flip,0.5,0.75\n")
+
+
+def write_choice(chosen, product="plate"):
+    write_json(Path(f"data/choice/{product}.json"), chosen)
 
 
 def md5(path):
@@ -120,6 +136,26 @@ def runs():
     return client().search_runs([client().get_experiment_by_name("defectline").experiment_id])
 
 
+def versions(name):
+    return client().search_model_versions(f"name = 'defectline-{name}'")
+
+
+def aliases():
+    found = client().get_registered_model("defectline-plate-dataset").aliases
+    return {alias: str(number) for alias, number in found.items()}
+
+
+def reason_of(number):
+    return client().get_model_version("defectline-plate-dataset", number).tags["defectline.reason"]
+
+
+def refresh(chosen):
+    """Register another version: one with this choice."""
+    write_choice(chosen)
+    write_lock()
+    register()
+
+
 def test_a_version_is_registered_and_reported(workspace, capsys):
     register()
     published = latest()
@@ -133,7 +169,7 @@ def test_a_version_is_registered_and_reported(workspace, capsys):
     assert "3 images look like repeated shots of 1 part (" in page
     for index in (0, 5, 10, 15):
         assert f"plate/scratch/{index:06d}" in page
-    assert page.count("plate/scratch/") == 4
+    assert page.count("plate/scratch/") == 4 + 3 + 3, "spread over all, the best, the worst"
     assert (report.parent / "data_docs/plate/index.html").read_text() == "data docs"
     printed = capsys.readouterr().out
     for value in published.values():
@@ -145,13 +181,13 @@ def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
     run = client().get_run(latest()["mlflow_run"])
     assert run.data.params["register.sample_pairs"] == "4"
     assert run.data.params["validate.distinct_normals.min_count"] == "2"
-    assert run.data.metrics["plate/real_only/pixel_ap_mean"] == 0.5
+    assert run.data.metrics["plate/unet/real_flip/pixel_ap_mean"] == 0.5
     assert run.data.metrics["plate/pairs/pit"] == 20
     assert not any("image_auroc" in name for name in run.data.metrics)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     digests = {data.dataset.name: data.dataset.digest for data in run.inputs.dataset_inputs}
     assert digests == {f"plate/{d}": lock[f"generate@plate-{d}"]["outs"][0]["md5"] for d in DEFECTS}
-    (model,) = client().search_model_versions("name = 'defectline-plate-generator'")
+    (model,) = versions("plate-generator")
     assert model.tags["defectline.digest"] == lock["train@plate"]["outs"][0]["md5"]
     files = {file.path for file in client().list_artifacts(run.info.run_id)}
     assert files == {"report.html", "quarantine.html", "samples", "data_docs"}
@@ -167,9 +203,8 @@ def test_a_generator_of_several_products_is_registered_under_its_own_name(worksp
     write_catalog("shared")
     write_lock("shared")
     register()
-    (model,) = client().search_model_versions()
+    (model,) = versions("shared-generator")
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
-    assert model.name == "defectline-shared-generator"
     assert model.tags["defectline.digest"] == lock["train@shared"]["outs"][0]["md5"]
 
 
@@ -218,10 +253,12 @@ def test_a_pair_generated_whole_needs_no_normal_image_of_the_base_set(workspace)
 
 
 def test_a_defect_learned_on_another_product_is_shown_beside_that_products_real_ones(workspace):
-    for folder in ("base", "pairs", "validation"):
+    for folder in ("base", "test", "pairs", "validation"):
         shutil.copytree(f"data/{folder}/plate", f"data/{folder}/tile")
-    for file in ("set_aside/plate.parquet", "prompts/plate.json", "evaluation/plate.json"):
+    single = ("set_aside/plate.parquet", "prompts/plate.json", "evaluation/plate.json", "evaluation/curves/plate.csv")
+    for file in single:
         shutil.copy(f"data/{file}", f"data/{file.replace('plate', 'tile')}")
+    write_choice(choice(None, "undecidable", product="tile", reason="It has no real defects."), "tile")
     for defect in DEFECTS:
         Path(f"data/base/tile/{defect}.parquet").unlink()
     shutil.copy("splits/plate.csv", "splits/tile.csv")
@@ -239,32 +276,105 @@ def test_registering_one_lock_twice_gives_one_run_one_model_and_the_same_report(
     register()
     assert "already registered" in capsys.readouterr().out
     assert (latest(), Path(latest()["report"]).read_bytes()) == (first, page)
-    assert len(runs()) == len(client().search_model_versions()) == 1
+    assert len(runs()) == len(versions("plate-generator")) == len(versions("plate-dataset")) == 1
 
 
 def test_another_lock_is_another_version(workspace):
     register()
     first = latest()["version"]
-    write_json(Path("data/evaluation/plate.json"), {"arms": {}})
-    write_lock()
-    register()
+    refresh(choice(lift(0.04)))
     assert latest()["version"] != first
-    assert len(runs()) == 2
-    assert len(client().search_model_versions()) == 1
+    assert len(runs()) == len(versions("plate-dataset")) == 2
+    assert len(versions("plate-generator")) == 1
+    assert first in Path(latest()["report"]).read_text(), "the version before is named"
 
 
-def test_a_killed_registration_is_completed_by_the_next(workspace, monkeypatch):
-    def killed(*_):
+@pytest.mark.parametrize(
+    "step", ["create_model_version", "log_artifacts", "set_terminated", "set_registered_model_alias"]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_killed_registration_is_completed_by_the_next(workspace, monkeypatch, step, when):
+    real = getattr(MlflowClient, step)
+
+    def killed(*arguments, **options):
+        if when == "after":
+            real(*arguments, **options)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MlflowClient, "log_artifacts", killed)
+        patch.setattr(MlflowClient, step, killed)
         register()
     assert not Path("reports/latest.json").exists()
     register()
     (run,) = runs()
     assert (run.info.run_id, run.info.status) == (latest()["mlflow_run"], "FINISHED")
-    assert len(client().search_model_versions()) == 1
+    assert len(versions("plate-generator")) == len(versions("plate-dataset")) == 1
+    assert aliases() == {"champion": "1"}
+    assert "There is no champion yet." in reason_of("1")
+
+
+def test_the_first_version_that_helps_is_the_champion_and_all_is_on_record(workspace, capsys):
+    register()
+    printed = capsys.readouterr().out
+    assert "plate: champion. Out of fold, plate trained as chosen differs from real_flip by +0.030 pixel AP" in printed
+    assert "defectline-plate-dataset: this is version 1; the champion is version 1" in printed
+    assert aliases() == {"champion": "1"}
+    (version,) = versions("plate-dataset")
+    assert version.tags["defectline.lock"] == latest()["version"]
+    assert (version.run_id, version.tags["defectline.lift_gain"]) == (latest()["mlflow_run"], "0.03")
+    assert reason_of("1") in " ".join(Path(latest()["report"]).read_text().split())
+
+
+def test_a_worse_version_is_a_challenger_with_the_reason_and_the_champion_stays(workspace, capsys):
+    refresh(choice(lift(0.05)))
+    first = latest()["version"]
+    capsys.readouterr()
+    refresh(choice(lift(0.03)))
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    ending = f"It is 0.02 below the +0.050 of the present champion, version 1 ({first})."
+    assert reason_of("2").endswith(ending)
+    printed = capsys.readouterr().out
+    assert f"plate: challenger. {reason_of('2')}" in printed
+    assert "defectline-plate-dataset: this is version 2; the champion is version 1" in printed
+
+
+def test_a_better_version_takes_the_alias(workspace):
+    refresh(choice(lift(0.03)))
+    refresh(choice(lift(0.05)))
+    assert aliases() == {"champion": "2"}
+
+
+def test_a_spoilt_version_is_refused_with_the_reason_in_the_report_and_in_mlflow(workspace):
+    refresh(choice(lift(0.03)))
+    refresh(choice(lift(-0.2, probability=0.0)))
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    assert "2 of 2 repeats show no gain (-0.210, -0.190)" in reason_of("2")
+    assert reason_of("2") in " ".join(Path(latest()["report"]).read_text().split())
+
+
+def test_a_version_without_a_lift_is_a_challenger_that_recommends_real_images_alone(workspace):
+    refresh(choice(None, "no synthesis"))
+    assert aliases() == {"challenger": "1"}
+    (version,) = versions("plate-dataset")
+    recommended = json.loads(version.tags["defectline.recommendation"])["defects"]
+    assert {defect: found["arm"] for defect, found in recommended.items()} == dict.fromkeys(DEFECTS, "real_flip")
+
+
+def test_a_promotion_by_hand_survives_every_repetition_and_bars_what_is_worse(workspace):
+    for gain in (0.05, 0.03):
+        refresh(choice(lift(gain)))
+    page = Path(latest()["report"]).read_bytes()
+    promote("plate", "2", "the customer asked for it")
+    for gain in (0.05, 0.03):
+        refresh(choice(lift(gain)))
+        assert aliases() == {"champion": "2"}
+    assert Path(latest()["report"]).read_bytes() == page
+    assert len(versions("plate-dataset")) == 2
+    (act,) = json.loads(client().get_model_version("defectline-plate-dataset", "2").tags["defectline.promotions"])
+    assert (act["reason"], act["other"]) == ("the customer asked for it", "1")
+    refresh(choice(lift(0.02)))
+    assert aliases() == {"champion": "2", "challenger": "3"}
+    assert "below the +0.030 of the present champion, version 2" in reason_of("3")
 
 
 def test_a_workspace_that_is_not_the_locks_is_refused(workspace):
@@ -276,7 +386,7 @@ def test_a_workspace_that_is_not_the_locks_is_refused(workspace):
 
 def test_credentials_stay_out_of_what_is_said(workspace, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
-    monkeypatch.setattr("pipeline_tasks.tracking.registry.SETTINGS", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+    monkeypatch.setattr("pipeline_tasks.tracking.store.SETTINGS", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
     with pytest.raises(PublicationError, match=r"MLflow at http://127\.0\.0\.1:9") as caught:
         register()
     assert "secret" not in str(caught.value) + "".join(capsys.readouterr())

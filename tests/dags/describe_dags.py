@@ -11,6 +11,7 @@ bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags-folder")
 dags = {
     dag_id: {
         "schedule": getattr(dag.timetable, "expression", None),
+        "waits_for": [asset.uri for asset in getattr(dag.timetable.asset_condition, "objects", [])],
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "start_date": str(dag.start_date),
@@ -18,11 +19,11 @@ dags = {
         "serialized_tasks": len(DagSerialization.to_dict(dag)["dag"]["tasks"]),
         "tasks": {
             task.task_id: {
-                "command": task.command,
+                "command": getattr(task, "command", None),
                 "upstream": sorted(task.upstream_task_ids),
                 "pool": task.pool,
                 "pool_slots": task.pool_slots,
-                "timeout_s": task.execution_timeout.total_seconds(),
+                "timeout_s": task.execution_timeout and task.execution_timeout.total_seconds(),
                 "retries": task.retries,
                 "backoff": task.retry_exponential_backoff,
                 "doc": task.doc_md,

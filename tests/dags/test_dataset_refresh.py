@@ -25,7 +25,7 @@ def repository(tiny_pipeline):
 
 def test_the_dag_is_the_graph_of_dvc_yaml(airflow, repository):
     found = json.loads(airflow("describe_dags.py", repository))
-    assert (found["errors"], found["warnings"], found["files"]) == ({}, {}, 1)
+    assert (found["errors"], found["warnings"], found["files"]) == ({}, {}, 2)
     dag = found["dags"]["dataset_refresh"]
     assert (dag["schedule"], dag["catchup"], dag["max_active_runs"]) == ("0 2 * * *", False, 1)
     graph = load_graph(repository)

@@ -49,9 +49,20 @@ def descendants(project):
     return found
 
 
-def run_states(project):
+def query(project, question, *values):
     with sqlite3.connect(project / ".airflow" / "airflow.db") as database:
-        return [state for (state,) in database.execute("select state from dag_run order by id")]
+        return database.execute(question, values).fetchall()
+
+
+def run_states(project, dag="dataset_refresh"):
+    return [state for (state,) in query(project, "select state from dag_run where dag_id = ? order by id", dag)]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def hang(project, name):
@@ -92,6 +103,12 @@ def test_what_a_killed_launcher_left_is_cleared_and_a_running_airflow_is_used(pr
     status, output = finish(launch("refresh"))
     assert (status, run_states(project)) == (0, ["failed", "success", "success"]), "no run of the schedule's"
     assert "nothing changed: no stage was re-run" in output
+    wait_for(lambda: run_states(project, "detector_retraining") == ["success", "success"])  # after either refresh
+
+    status, output = finish(launch("retrain"))
+    assert (status, run_states(project, "detector_retraining")) == (0, ["success"] * 3), output
+    assert "retraining; Airflow's pages: http://127.0.0.1:" in output
+    assert "  the detectors of plate are retrained\n" in output
 
     (project / "raw" / "plate" / "2.txt").write_text("another sample")
     (project / "control" / "refuse-validate-plate").touch()
@@ -102,7 +119,8 @@ def test_what_a_killed_launcher_left_is_cleared_and_a_running_airflow_is_used(pr
     assert "not run: publish\n" in told
     (project / "control" / "refuse-validate-plate").unlink()
 
-    assert len(descendants(project)) == services
+    wait_for(lambda: len(descendants(project)) == services)
+    assert len(run_states(project, "detector_retraining")) == 3, "none without a published data set"
     status, output = finish(launch("down"))
     assert (status, output, descendants(project)) == (0, f"stopped {services} processes\n", [])
 
@@ -115,6 +133,7 @@ def test_an_interrupted_refresh_leaves_no_process(project, launch):
     while not any("321" in command for command in descendants(project)):
         assert refresh.poll() is None
         time.sleep(0.1)  # it says that it hangs a moment before it does
+    paused = query(project, "select dag_id, is_paused from dag order by dag_id")
     second = finish(launch("refresh"))
     assert second == (
         1,
@@ -124,5 +143,6 @@ def test_an_interrupted_refresh_leaves_no_process(project, launch):
     refresh.send_signal(signal.SIGINT)
     status, output = finish(refresh)
     assert (status, descendants(project), run_states(project)[-1]) == (130, [], "failed"), output
+    assert paused == [("dataset_refresh", 0), ("detector_retraining", 1)], "only `up` lets it follow a refresh"
     assert "refreshing; Airflow's pages: http://127.0.0.1:" in output
     assert output.endswith("finished stages are kept\n")

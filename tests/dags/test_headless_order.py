@@ -42,7 +42,7 @@ def started(tiny_pipeline, monkeypatch):
     """The parameters, catalog and graph digest that an Airflow, of which nothing else is real, is started with."""
     seen = []
 
-    def start(home, port, digest, **environment):
+    def start(home, port, digest, dags, **environment):
         seen.append(SimpleNamespace(params=load_params(), catalog=load_catalog(), digest=digest, **environment))
 
     monkeypatch.setattr(launcher, "start_airflow", start)

@@ -115,14 +115,14 @@ def test_secrets_are_random_private_and_kept(home, monkeypatch):
 def test_the_words_of_a_command_are_told_from_airflows(tmp_path):
     folder = tmp_path / "dag_id=dataset_refresh" / "run_id=r" / "task_id=train.plate"
     folder.mkdir(parents=True)
-    assert attempt_log(tmp_path, "r", "train.plate") is None
+    assert attempt_log(tmp_path, "dataset_refresh", "r", "train.plate") is None
     command = '{"logger": "airflow.task.hooks.SubprocessHook", "event": "%s"}\n'
     lines = ["Output:", "one", " 20%|##   | 2/10", "", "Command exited with return code 0"]
     around = '{"logger": "task", "event": "Task finished"}\n{"logger": "cut sho'
     (folder / "attempt=2.log").write_text("".join(command % line for line in lines) + around)
     (folder / "attempt=10.log").write_text('{"logger": "task", "event": "could not start"}\n')
-    log = attempt_log(tmp_path, "r", "train.plate")
+    log = attempt_log(tmp_path, "dataset_refresh", "r", "train.plate")
     assert (last_printed(log), last_lines(log, 5)) == ("", ["could not start"])
     (folder / "attempt=10.log").unlink()
-    log = attempt_log(tmp_path, "r", "train.plate")
+    log = attempt_log(tmp_path, "dataset_refresh", "r", "train.plate")
     assert (last_printed(log), last_lines(log, 5)) == (" 20%|##   | 2/10", ["one", " 20%|##   | 2/10"])

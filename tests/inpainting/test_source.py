@@ -53,3 +53,10 @@ def test_start_has_the_codes_level_inside_and_rest_outside():
     np.testing.assert_allclose(begun[mask].mean(axis=0), [-2, -2, -1], atol=0.1)
     np.testing.assert_allclose(begun[mask].std(axis=0), [0.1, 0.5, 0.5], rtol=0.1)
     np.testing.assert_allclose(begun[~mask], 0.5 * noise[~mask])
+
+
+def test_without_a_code_the_start_is_the_products_grain_everywhere():
+    rng, mask = np.random.default_rng(0), np.zeros((8, 8), bool)
+    mask[2:5, 2:5] = True
+    noise = rng.standard_normal((8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(start(noise, mask, np.zeros(6, np.float32), rest=0.5), 0.5 * noise)

@@ -6,6 +6,7 @@ import torch
 from interruptions import Memory
 from settings import settings
 
+from pipeline_tasks.inpainting import training
 from pipeline_tasks.inpainting.network import condition_channels, condition_planes, make_unet, size_multiple, velocity
 from pipeline_tasks.inpainting.source import Grain
 from pipeline_tasks.inpainting.training import TrainingSet, to_tensors, train
@@ -45,6 +46,17 @@ def test_a_resumed_run_equals_the_uninterrupted_one_to_the_bit():
     resumed, resumed_curve = trained(broken)
     assert resumed_curve == curve
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("coded", [True, False])
+def test_the_network_is_told_what_defects_look_like_unless_the_appearance_code_is_off(coded, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "to_tensors", lambda windows, n: seen.extend(windows) or to_tensors(windows, n))
+    own = PARAMS.inpainting.model_copy(update={"appearance_code": coded})
+    params = PARAMS.model_copy(update={"steps": 4, "inpainting": own})
+    train(make_unet(2, own.channels, 3), training_set(), params, 5, CPU, torch.float32, Memory(), iter)
+    marked = [window for window in seen if window.mask.any()]
+    assert marked and all(window.code.any() == coded for window in marked)
 
 
 def test_training_lowers_the_loss():

@@ -117,3 +117,11 @@ def test_outputs_that_differ_from_the_lock_are_named(root, spoil, named):
     spoil(root)
     with pytest.raises(PublicationError, match=named):
         lock(root, stages()).check_workspace()
+
+
+def test_stages_can_be_checked_alone(root):
+    found = lock(root, stages())
+    (root / "docs/sub2.txt").unlink()
+    found.check_workspace(["generate@plate-pit"])
+    with pytest.raises(PublicationError, match=r"1 outputs.*docs"):
+        found.check_workspace(["validate@plate"])

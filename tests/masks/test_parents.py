@@ -26,6 +26,7 @@ def sample(name, mask):
         mask_x=None if mask is None else 0.5,
         mask_y=None if mask is None else 0.5,
         derived_from=None,
+        group=None,
         image=encode_image(np.full((height, width, 3), 120, np.uint8)),
         mask=None if mask is None else encode_mask(mask),
     )

@@ -1,4 +1,9 @@
-from pipeline_tasks.report.charts import BOTTOM, HEIGHT, LEFT, MARGIN, WIDTH, loss_chart
+import re
+from itertools import pairwise
+
+import pytest
+
+from pipeline_tasks.report.charts import BOTTOM, HEIGHT, LEFT, MARGIN, OUTLINES, WIDTH, loss_chart, shape_at, ticks
 
 
 def points(line):
@@ -34,3 +39,21 @@ def test_a_held_out_loss_gets_its_own_line():
 def test_no_curve_gives_no_chart():
     assert loss_chart({}) is None
     assert loss_chart({"step": [0], "loss": [1.0]}) is None
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.237, 0.123), (0, 0.01), (-3, -1), (-0.004, 212.5)])
+def test_ticks_are_round_even_and_inside(low, high):
+    found = ticks(low, high)
+    assert 3 <= len(found) <= 7
+    assert low <= found[0] < found[-1] <= high
+    steps = {round((b - a) / (found[1] - found[0]), 6) for a, b in pairwise(found)}
+    assert steps == {1.0}
+    assert f"{found[1] - found[0]:.0e}"[0] in "125"
+
+
+@pytest.mark.parametrize("shape", OUTLINES)
+def test_a_shape_stands_about_its_place(shape):
+    path = shape_at(shape, 50, 50, 4).split("a")[0]
+    numbers = [float(number) for number in re.findall(r"[MLHV ]([0-9.]+)", path)]
+    assert numbers
+    assert all(46 <= number <= 54 for number in numbers)

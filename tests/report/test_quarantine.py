@@ -1,7 +1,7 @@
 import re
 from dataclasses import replace
 
-from test_page import HEAD, product
+from report_contents import HEAD, product
 
 from pipeline_tasks.report.quarantine import histogram, render_quarantine
 from pipeline_tasks.schema import SetAside

@@ -1,5 +1,5 @@
 import pytest
-from test_page import member
+from report_contents import member
 
 from pipeline_tasks.report.split import GROUPS_SHOWN, split_section
 

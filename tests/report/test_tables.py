@@ -1,56 +1,8 @@
-import pytest
-
-from pipeline_tasks.report.tables import checks, count_table, score_tables, shortfalls
-
-
-def score(mean, std=0.01):
-    return {"mean": mean, "std": std, "values": [mean]}
-
-
-def evaluation(**arms):
-    return {"arms": arms}
+from pipeline_tasks.report.tables import checks, count_table, shortfalls
 
 
 def cells(table, arm):
     return [cell.text for cell in dict(table.rows)[arm]]
-
-
-def test_real_images_alone_come_first_and_every_score_has_its_spread():
-    (table,) = score_tables(
-        evaluation(
-            real_and_paste={"pixel_auroc": score(0.9), "pixel_ap": score(0.5), "seeds": [0]},
-            real_only={"pixel_auroc": score(0.8), "pixel_ap": score(0.4, 0.2), "seeds": [0]},
-        )
-    )
-    assert table.columns == ["pixel AP", "pixel AUROC"]
-    assert [head for head, _ in table.rows] == ["real images only", "real and paste"]
-    assert cells(table, "real images only") == ["0.400 ± 0.200", "0.800 ± 0.010"]
-
-
-@pytest.mark.parametrize(("mean", "std", "best"), [(0.50, 0.01, True), (0.50, 0.1, False), (0.42, 0.01, False)])
-def test_a_score_is_marked_only_outside_the_spreads(mean, std, best):
-    (table,) = score_tables(
-        evaluation(real_only={"pixel_ap": score(0.4)}, real_and_paste={"pixel_ap": score(mean, std)})
-    )
-    marks = {arm: row[0].best for arm, row in table.rows}
-    assert marks == {"real images only": False, "real and paste": best}
-
-
-def test_a_score_that_does_not_apply_says_so():
-    (table,) = score_tables(evaluation(real_only={"pixel_ap": score(0.4), "image_auroc": None}))
-    assert cells(table, "real images only") == ["0.400 ± 0.010", "n/a"]
-
-
-def test_scores_by_defect_get_a_table_each():
-    by_defect = {"pit": {"pixel_ap": score(0.3), "image_auroc": None}, "crack": {"pixel_ap": score(0.6)}}
-    tables = score_tables(evaluation(real_only={"pixel_ap": score(0.5), "per_defect": by_defect}))
-    assert [t.title for t in tables] == ["All test images", "pixel AP by defect"]
-    assert tables[1].columns == ["pit", "crack"]
-    assert cells(tables[1], "real images only") == ["0.300 ± 0.010", "0.600 ± 0.010"]
-
-
-def test_no_evaluation_gives_no_table():
-    assert score_tables({}) == []
 
 
 def entry(name, success, severity="critical", column=None, defect=None):

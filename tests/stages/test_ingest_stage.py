@@ -30,8 +30,8 @@ def files_of(root):
 def rows_of(root, params=PARAMS, read_file=Path.read_bytes, known=()):
     """Return every sample, in order, and every file that was set aside."""
     found = ingest.survey(params, "plate", files_of(root), read_file)
-    sides = ingest.divide(params, "plate", found, known).sides
-    return [*ingest.run(params, "plate", found, sides, read_file), *found.set_aside]
+    division = ingest.divide(params, "plate", found, known)
+    return [*ingest.run(params, "plate", found, division.sides, division.groups, read_file), *found.set_aside]
 
 
 def samples_of(root, params=PARAMS):
@@ -193,7 +193,7 @@ def test_a_mask_that_changes_while_it_is_read_stops_ingest(product_folder):
     mask[2:4, 2:4] = 255
     product_folder.file("ground_truth/pit/000_mask.png", cv2.imencode(".png", mask)[1].tobytes())
     with pytest.raises(DataError, match=r"test/pit/000\.png: changed while product 'plate' was read"):
-        list(ingest.run(PARAMS, "plate", found, ["base"] * 2, Path.read_bytes))
+        list(ingest.run(PARAMS, "plate", found, ["base"] * 2, {}, Path.read_bytes))
 
 
 def test_a_copy_of_a_held_out_image_is_held_out(product_folder):
@@ -219,7 +219,7 @@ def test_a_file_that_changes_while_it_is_read_stops_ingest(product_folder):
     found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes)
     product_folder.image("test/pit/000.png", (24, 33))
     with pytest.raises(DataError, match=r"test/pit/000\.png: changed while product 'plate' was read"):
-        list(ingest.run(PARAMS, "plate", found, ["base", "base"], Path.read_bytes))
+        list(ingest.run(PARAMS, "plate", found, ["base", "base"], {}, Path.read_bytes))
 
 
 def test_images_are_held_one_at_a_time(product_folder):
@@ -231,7 +231,7 @@ def test_images_are_held_one_at_a_time(product_folder):
         opened.append(path.name)
         return path.read_bytes()
 
-    samples = ingest.run(PARAMS, "plate", found, ["base"] * 5, read)
+    samples = ingest.run(PARAMS, "plate", found, ["base"] * 5, {}, read)
     assert next(samples).source_path == "test/pit/000.png"
     assert opened == ["000.png", "000_mask.png"]
 

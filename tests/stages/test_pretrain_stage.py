@@ -33,7 +33,7 @@ def sample(name, defect, split="base", product="plate", derived_from=None):
     area = int(mask.sum())
     centre = (None, None) if defect == GOOD else (20 / 48, 22 / 48)
     image = encode_image(pixels)
-    return Sample(product, defect, split, name, "0", 1, 48, 48, area, 0.0, *centre, derived_from, image, png)
+    return Sample(product, defect, split, name, "0", 1, 48, 48, area, 0.0, *centre, derived_from, None, image, png)
 
 
 def run(defects, normals, backend=PARAMS.backend):

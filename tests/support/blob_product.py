@@ -39,4 +39,5 @@ def _sample(path: str, defect: str, pixels: np.ndarray, mask: bytes | None, area
     share = area / (height * width)
     centre = (None, None) if mask is None else (0.5, 0.5)
     image = encode_image(pixels)
-    return Sample("plate", defect, "base", path, sha256, 1, width, height, area, share, *centre, None, image, mask)
+    numbers = (1, width, height, area, share, *centre)
+    return Sample("plate", defect, "base", path, sha256, *numbers, None, None, image, mask)

@@ -40,6 +40,7 @@ def sample(
         mask_x=None if defect == GOOD else float(np.nonzero(mask)[1].mean() + 0.5) / pixels.shape[1],
         mask_y=None if defect == GOOD else float(np.nonzero(mask)[0].mean() + 0.5) / pixels.shape[0],
         derived_from=None,
+        group=None,
         image=encode_image(pixels),
         mask=None if defect == GOOD else encode_mask(mask),
     )

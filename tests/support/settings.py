@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from pipeline_tasks.params import Evaluate, Params
+from pipeline_tasks.detector_params import Detector
+from pipeline_tasks.params import Params
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 CPU = {"device": "cpu", "precision": "float32"}
@@ -34,7 +35,7 @@ TINY_BASE = {
 def settings(**sections: dict[str, Any]) -> Params:
     """Return params.yaml on the CPU in float32, with `sections` merged in, key by key: settings(train={"steps": 2})."""
     values = yaml.safe_load(PARAMS_FILE.read_text())
-    on_cpu = dict.fromkeys(("pretrain", "train", "masks", "generate"), CPU) | {"evaluate": {"device": "cpu"}}
+    on_cpu = dict.fromkeys(("pretrain", "train", "masks", "generate"), CPU) | {"detector": {"device": "cpu"}}
     return Params.model_validate(_merged(_merged(values, on_cpu), sections))
 
 
@@ -45,10 +46,21 @@ def write_settings(folder: Path, **sections: dict[str, Any]) -> Params:
     return params
 
 
-def small_detector(**values: Any) -> Evaluate:
-    """Return parameters of `evaluate` for a detector that is trained in an instant."""
-    small = {"seeds": [0], "steps": 2, "batch_size": 4, "window_px": 32, "learning_rate": 0.01, "features": [8] * 5}
-    return settings(evaluate=small | {"max_image_px": 64, "pairs_per_arm": 4} | values).evaluate
+SMALL_DETECTOR = {
+    "steps": 2,
+    "batch_size": 4,
+    "window_px": 32,
+    "learning_rate": 0.01,
+    "features": [8, 8, 8, 8, 8],
+    "max_image_px": 64,
+    "classifier": {"network": "resnet18", "steps": 2, "batch_size": 2, "resolution_px": 32},
+}
+"""The section `detector` for detectors that are trained in an instant."""
+
+
+def small_detector(**values: Any) -> Detector:
+    """Return SMALL_DETECTOR with `values` changed."""
+    return settings(detector=_merged(SMALL_DETECTOR, values)).detector
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

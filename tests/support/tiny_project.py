@@ -16,7 +16,9 @@ TINY: dict[str, dict[str, Any]] = {
     "train": {"steps": 3, "batch_size": 2, "inpainting": {"window_px": 32, "channels": [8, 16]}, "threads": 1},
     "masks": {"pairs_per_defect": 3},
     "generate": {"inpainting": {"steps": 1}, "block_pairs": 2, "shard_pairs": 2, "keep": KEEP_ALL},
-    "evaluate": {"seeds": [0], "steps": 2, "batch_size": 2, "features": [4, 4, 4, 4, 4], "threads": 1},
+    "detector": {"steps": 2, "batch_size": 2, "features": [4, 4, 4, 4, 4], "classifier": {"steps": 2, "batch_size": 2}},
+    "choose": {"folds": 2, "repeats": 1, "draws": 20, "budget_minutes": 0.0},
+    "evaluate": {"seeds": [0], "draws": 20, "budget_minutes": 0.0},
     "register": {"sample_pairs": 2},
 }
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from pipeline_tasks.errors import PublicationError
-from pipeline_tasks.tracking.registry import Dataset, Generator, Record, connect, without_secrets
+from pipeline_tasks.errors import PublicationError, without_secrets
+from pipeline_tasks.tracking.registry import Dataset, Generator, Record, connect
 
 DIGEST = "0123456789abcdef0123456789abcdef.dir"
 STEPS = [
@@ -19,17 +19,6 @@ STEPS = [
     "log_artifacts",
     "set_terminated",
 ]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """One database for all tests, as MLflow takes seconds to make one: each test has its own version and model name."""
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture
-def uri(store):
-    return f"sqlite:///{store}/mlflow.db"
 
 
 @pytest.fixture
@@ -137,6 +126,21 @@ def test_a_run_that_was_killed_is_completed_by_the_next_call(uri, store, record,
     assert client.list_artifacts(run.info.run_id)
 
 
+def test_the_version_before_is_the_last_one_that_was_finished(uri, store, record):
+    with connect(uri, "an experiment with a history", store / "artifacts") as registry:
+        first = registry.begin("first", {})
+        registry.complete(first, record)
+        unfinished = registry.begin("unfinished", {})
+        second = registry.begin("second", {})
+        assert registry.previous(first) is None
+        previous = registry.previous(second)
+        registry.complete(unfinished, record)
+        assert registry.previous(second) == previous
+    assert (previous.version, previous.created) == ("first", first.created)
+    assert (previous.params, previous.metrics) == (record.params, record.metrics)
+    assert previous.datasets == {"plate/pit": DIGEST}
+
+
 def test_many_metrics_are_sent_in_portions(uri, store, record):
     many = Record({f"p{i}": "1" for i in range(150)}, {f"m{i}": 1.0 for i in range(150)}, [], [], record.files)
     run = publish(uri, store, "many", many)
@@ -159,8 +163,8 @@ def test_other_stores_are_refused(uri):
 
 @pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:9", "sqlite:////proc/no/such/mlflow.db?password=secret"])
 def test_an_unreachable_store_is_named_without_its_credentials(uri, monkeypatch):
-    monkeypatch.setattr("pipeline_tasks.tracking.registry.SETTINGS", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
-    with pytest.raises(PublicationError, match="defectline register") as caught, connect(uri, "defectline", None):
+    monkeypatch.setattr("pipeline_tasks.tracking.store.SETTINGS", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+    with pytest.raises(PublicationError, match="run this again") as caught, connect(uri, "defectline", None):
         pass
     assert "secret" not in str(caught.value)
     assert uri.split("@")[-1].split("?")[0].removeprefix("sqlite://") in str(caught.value)

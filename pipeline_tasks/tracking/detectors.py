@@ -1,0 +1,214 @@
+"""Detectors as registered models in MLflow: versions that serve by themselves, tagged with what each was trained on.
+
+`mlflow.pyfunc.load_model("models:/defectline-PRODUCT-KIND@champion")` gives one that predicts on an image batch.
+"""
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pipeline_tasks
+from pipeline_tasks.detectors.kinds import Localiser, load_localiser
+from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.images.codec import Pixels
+from pipeline_tasks.storage import read_json, write_json
+from pipeline_tasks.tracking.datasets import BASE_TAG, GENERATOR_TAG, GIT_TAG
+from pipeline_tasks.tracking.models import COMPARED_TAG, REASON_TAG, STANDING_TAG, Models, ModelVersion, model_name
+from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG, Run
+from pipeline_tasks.tracking.store import errors_named
+
+RECIPE_TAG = "defectline.recipe"
+SETTINGS_TAG = "defectline.detector"
+"""The section `detector` of params.yaml that it was trained with, as JSON."""
+GAINS_TAG = "defectline.out_of_fold_gains"
+"""What it scores above what it was compared with, for each repeat of the folds, as JSON."""
+ALWAYS = (DIGEST_TAG, LOCK_TAG, GIT_TAG, GENERATOR_TAG, BASE_TAG, RECIPE_TAG, SETTINGS_TAG, STANDING_TAG, REASON_TAG)
+FILES = "detector"
+"""Folder of a version with what `Localiser.save` wrote."""
+RECORD = "retraining.json"
+"""File of a version with everything that was measured of it."""
+NEEDS = (
+    "mlflow",
+    "monai",
+    "numpy",
+    "opencv-python-headless",
+    "pyarrow",
+    "pydantic",
+    "PyYAML",
+    "safetensors",
+    "scipy",
+    "torch",
+)
+"""What a served detector is made of, beside the copy of this package that it carries."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a detector is trained on and with.
+
+    digest: SHA-256 (hex) of all of it by content. version, git_revision: of the data set that the pairs are of, ""
+    where no data set was the champion. arms: what each defect is trained with, see benefit/arms.py. settings: the
+    section `detector` of params.yaml.
+    """
+
+    digest: str
+    version: str
+    git_revision: str
+    generator: str
+    base_digest: str
+    arms: Mapping[str, str]
+    settings: str
+
+
+@dataclass(frozen=True)
+class DetectorVersion:
+    """A registered detector, and the standing that it was given; compared_with: the number of the champion then."""
+
+    registered: ModelVersion
+    training: Training
+    standing: str
+    reason: str
+    compared_with: str | None
+
+    @property
+    def number(self) -> str:
+        """Its number in MLflow."""
+        return self.registered.number
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """A detector to be registered. gains: out of fold, by repeat; record: JSON values, kept as RECORD."""
+
+    product: str
+    kind: str
+    training: Training
+    standing: str
+    reason: str
+    compared_with: str | None
+    gains: list[float]
+    record: Mapping[str, Any]
+
+
+def champion_detector(models: Models, product: str, kind: str) -> DetectorVersion | None:
+    """Return the champion among a product's detectors of a kind; None without one.
+
+    Raises PublicationError if MLflow cannot be read, ConfigError if the champion was not registered here.
+    """
+    found = models.champion(model_name(product, kind))
+    return _detector(found) if found else None
+
+
+def find_detector(models: Models, product: str, kind: str, digest: str) -> DetectorVersion | None:
+    """Return the detector that was trained on what has this digest; None if there is none."""
+    found = models.find(model_name(product, kind), DIGEST_TAG, digest)
+    return _detector(found) if found else None
+
+
+def enter_detector(
+    models: Models, run: Run, trained: TrainedDetector, localiser: Localiser, example: Pixels
+) -> DetectorVersion:
+    """Register a detector, or return what was registered for the same training before.
+
+    example: an image that it works on, RGB uint8 [H, W, 3]. Aliases are left alone: see `Models.settle`. Raises
+    PublicationError if MLflow refuses.
+    """
+    with tempfile.TemporaryDirectory() as folder, errors_named(models.uri):
+        files, model = Path(folder) / FILES, Path(folder) / "model"
+        localiser.save(files)
+        _write_model(model, files, example)
+        write_json(model / RECORD, trained.record)
+        name = model_name(trained.product, trained.kind)
+        return _detector(models.register(run, name, model, DIGEST_TAG, _tags(trained)))
+
+
+def localiser_of(models: Models, detector: DetectorVersion, device: str) -> Localiser:
+    """Return a registered detector, ready to run on a device as params.yaml names it. Raises ModelError if damaged."""
+    with _downloaded(models, detector, f"artifacts/{FILES}") as folder:
+        return load_localiser(folder, device)
+
+
+def record_of(models: Models, detector: DetectorVersion) -> dict[str, Any]:
+    """Return everything that was measured of a detector when it was registered."""
+    with _downloaded(models, detector, RECORD) as file:
+        return dict(read_json(file))
+
+
+@contextmanager
+def _downloaded(models: Models, detector: DetectorVersion, artifact: str) -> Iterator[Path]:
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory() as place:
+        uri = f"models:/{detector.registered.model}/{detector.number}/{artifact}"
+        with errors_named(models.uri):
+            path = download_artifacts(uri, dst_path=place, tracking_uri=models.uri)
+        yield Path(path)
+
+
+def _write_model(folder: Path, files: Path, example: Pixels) -> None:
+    """Write the model as MLflow has it: its script, the files, a copy of this package, and what it takes and gives."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's about its own types
+        import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    from pipeline_tasks.tracking import served_detector
+
+    images = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, -1, -1))
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=served_detector.__file__,
+        artifacts={FILES: str(files)},
+        code_paths=[str(Path(pipeline_tasks.__file__).parent)],
+        signature=ModelSignature(Schema([images]), Schema([probabilities])),
+        input_example=example[None],
+        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in NEEDS],
+    )
+
+
+def _tags(trained: TrainedDetector) -> dict[str, str]:
+    training = trained.training
+    return {
+        DIGEST_TAG: training.digest,
+        LOCK_TAG: training.version,
+        GIT_TAG: training.git_revision,
+        GENERATOR_TAG: training.generator,
+        BASE_TAG: training.base_digest,
+        RECIPE_TAG: json.dumps(dict(training.arms), sort_keys=True),
+        SETTINGS_TAG: training.settings,
+        GAINS_TAG: json.dumps(trained.gains),
+        STANDING_TAG: trained.standing,
+        REASON_TAG: trained.reason,
+        **({COMPARED_TAG: trained.compared_with} if trained.compared_with else {}),
+    }
+
+
+def _detector(found: ModelVersion) -> DetectorVersion:
+    tags = found.tags
+    if lacking := [tag for tag in ALWAYS if tag not in tags]:
+        raise ConfigError(
+            f"{found.model} version {found.number} in MLflow: without the tags {', '.join(lacking)}, so not one that "
+            "`defectline retrain` made; make one of those the champion with `defectline promote`"
+        )
+    training = Training(
+        digest=tags[DIGEST_TAG],
+        version=tags[LOCK_TAG],
+        git_revision=tags[GIT_TAG],
+        generator=tags[GENERATOR_TAG],
+        base_digest=tags[BASE_TAG],
+        arms=json.loads(tags[RECIPE_TAG]),
+        settings=tags[SETTINGS_TAG],
+    )
+    return DetectorVersion(found, training, tags[STANDING_TAG], tags[REASON_TAG], tags.get(COMPARED_TAG))

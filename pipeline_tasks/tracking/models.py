@@ -1,0 +1,204 @@
+"""Registered models in MLflow: versions with tags, and which of them is the champion.
+
+A version is created with all its tags at once and found again by one of them, so that registering twice makes one
+version. What was decided of it is among these tags and never decided again; the aliases follow from it once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pipeline_tasks.errors import ConfigError, without_secrets
+from pipeline_tasks.tracking.run import LOCK_TAG, Run
+from pipeline_tasks.tracking.store import names_errors
+
+Alias = Literal["champion", "challenger"]
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+STANDING_TAG = "defectline.standing"
+"""What a gate made of the version: champion or challenger. It stays, whatever a person makes of it later."""
+REASON_TAG = "defectline.reason"
+COMPARED_TAG = "defectline.compared_with"
+"""The number of the version that was champion when the gate decided; none if there was none."""
+SETTLED_TAG = "defectline.settled"
+"""That the version has been given its alias, or why not. From then on only a person or a later version moves it."""
+PROMOTIONS_TAG = "defectline.promotions"
+"""Every time that a person made the version the champion, as JSON: by, at, reason, and `other`, the one before."""
+DEMOTIONS_TAG = "defectline.demotions"
+"""The same of the version that ceased to be the champion; `other` is the one that took its place."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of a registered model: its number, from "1" on, and its tags."""
+
+    model: str
+    number: str
+    source: str
+    tags: Mapping[str, str]
+
+    @property
+    def standing(self) -> Alias:
+        """What a gate made of it."""
+        return CHAMPION if self.tags[STANDING_TAG] == CHAMPION else CHALLENGER
+
+    @property
+    def model_id(self) -> str:
+        """The id of the logged model that holds its files."""
+        return self.source.removeprefix("models:/")
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who promotes a version by hand, when (ISO 8601, UTC), and why."""
+
+    by: str
+    at: str
+    reason: str
+
+
+def model_name(product: str, kind: str) -> str:
+    """Return the name of a product's registered model: its data set ("dataset"), or the detector of the name `kind`."""
+    return f"defectline-{product}-{kind}"
+
+
+class Models:
+    """The registered models of an MLflow store, which `client` speaks to; `uri` is told in errors."""
+
+    def __init__(self, client: Any, uri: str) -> None:
+        self._client = client
+        self.uri = uri
+
+    @names_errors
+    def register(self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Return the version of `model` with the value of `tags` for `key`; without one, `folder` becomes it.
+
+        The version that is found keeps its own tags.
+        """
+        return self.find(model, key, tags[key]) or self._create(run, model, folder, key, tags)
+
+    @names_errors
+    def find(self, model: str, key: str, value: str) -> ModelVersion | None:
+        """Return the newest version of `model` with the tag `key` = `value`."""
+        found = self._client.search_model_versions(f"name = '{model}' and tag.`{key}` = '{value}'")
+        return max(map(_version, found), key=lambda version: int(version.number), default=None)
+
+    @names_errors
+    def champion(self, model: str) -> ModelVersion | None:
+        """Return the version of `model` with the alias champion."""
+        number = self._aliases(model).get(CHAMPION)
+        return self._get(model, number) if number else None
+
+    @names_errors
+    def settle(self, version: ModelVersion) -> None:
+        """Give a version the alias that its standing says, once.
+
+        None is given where the champion is no longer the one that the gate compared with, or a newer version is the
+        challenger: what was done since then stays, and the tag `settled` says so.
+        """
+        known = self._get(version.model, version.number)
+        if SETTLED_TAG in known.tags:
+            return
+        aliases = self._aliases(version.model)
+        alias = _alias_due(known, aliases)
+        if alias:
+            self._client.set_registered_model_alias(known.model, alias, known.number)
+        outcome = alias or "none, as " + ", ".join(f"version {aliases[name]} is the {name}" for name in sorted(aliases))
+        self._client.set_model_version_tag(known.model, known.number, SETTLED_TAG, outcome)
+
+    @names_errors
+    def promote(self, model: str, wanted: str, act: Act) -> tuple[ModelVersion, str | None]:
+        """Make a version the champion by hand: the one with the number, or of the version in dvc.lock, `wanted`.
+
+        Returns it and the number of the champion before it, if any; its own where it has been the champion already,
+        and then nothing is recorded anew. Raises ConfigError if there is no such version.
+        """
+        version = self._wanted(model, wanted)
+        before = self._aliases(model).get(CHAMPION)
+        if before != version.number:
+            self._record(version, PROMOTIONS_TAG, {**asdict(act), "other": before})
+            self._client.set_registered_model_alias(model, CHAMPION, version.number)
+        self._follow_up(self._get(model, version.number))
+        return version, before
+
+    def _follow_up(self, promoted: ModelVersion) -> None:
+        """Do what follows from the last promotion, unless it is done: its other side, and no alias but champion."""
+        acts = _acts(promoted, PROMOTIONS_TAG)
+        if acts and acts[-1]["other"]:
+            demoted = self._get(promoted.model, acts[-1]["other"])
+            act = {**acts[-1], "other": promoted.number}
+            if act not in _acts(demoted, DEMOTIONS_TAG):
+                self._record(demoted, DEMOTIONS_TAG, act)
+        if self._aliases(promoted.model).get(CHALLENGER) == promoted.number:
+            self._client.delete_registered_model_alias(promoted.model, CHALLENGER)
+
+    def _record(self, version: ModelVersion, tag: str, act: Mapping[str, Any]) -> None:
+        acts = json.dumps([*_acts(version, tag), act])
+        self._client.set_model_version_tag(version.model, version.number, tag, acts)
+
+    def _wanted(self, model: str, wanted: str) -> ModelVersion:
+        versions = [_version(found) for found in self._client.search_model_versions(f"name = '{model}'")]
+        matching = [version for version in versions if wanted in (version.number, version.tags.get(LOCK_TAG))]
+        if len(matching) == 1:
+            return matching[0]
+        problem = f"{len(matching)} versions are of {wanted}, give the number of one" if matching else f"no {wanted}"
+        raise ConfigError(f"{model} in MLflow at {without_secrets(self.uri)}: {problem}; {self._known(versions)}")
+
+    def _known(self, versions: list[ModelVersion]) -> str:
+        """Say which versions there are, or else which models."""
+        if versions:
+            ordered = sorted(versions, key=lambda version: int(version.number))
+            return "there are " + ", ".join(f"{v.number} ({v.tags.get(LOCK_TAG, 'of no version')})" for v in ordered)
+        models = [model.name for model in self._client.search_registered_models("name LIKE 'defectline-%'")]
+        return (
+            f"the models there are: {', '.join(models)}" if models else "no model is there, run `defectline register`"
+        )
+
+    def _aliases(self, model: str) -> dict[str, str]:
+        """Return the number of the version of each alias; none of a model that is not registered."""
+        found = self._client.search_registered_models(f"name = '{model}'")
+        return {alias: str(number) for alias, number in found[0].aliases.items()} if found else {}
+
+    def _get(self, model: str, number: str) -> ModelVersion:
+        return _version(self._client.get_model_version(model, number))
+
+    def _create(self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str]) -> ModelVersion:
+        logged = self._uploaded(run, model, folder, {key: tags[key]})
+        if not self._client.search_registered_models(f"name = '{model}'"):
+            self._client.create_registered_model(model)
+        made = self._client.create_model_version(
+            model, logged.model_uri, run.run_id, dict(tags), model_id=logged.model_id
+        )
+        return _version(made)
+
+    def _uploaded(self, run: Run, model: str, folder: Path, tag: dict[str, str]) -> Any:
+        """Return `folder` as a logged model; one whose upload was cut short is passed over."""
+        ((key, value),) = tag.items()
+        found = self._client.search_logged_models([run.experiment_id], f"tags.`{key}` = '{value}'")
+        ready = [logged for logged in found if logged.name == model and logged.status == "READY"]
+        if ready:
+            return ready[0]
+        logged = self._client.create_logged_model(run.experiment_id, model, run.run_id, tag)
+        self._client.log_model_artifacts(logged.model_id, str(folder))
+        return self._client.finalize_logged_model(logged.model_id, "READY")
+
+
+def _version(found: Any) -> ModelVersion:
+    return ModelVersion(found.name, str(found.version), str(found.source), dict(found.tags))
+
+
+def _acts(version: ModelVersion, tag: str) -> list[dict[str, Any]]:
+    return list(json.loads(version.tags.get(tag, "[]")))
+
+
+def _alias_due(version: ModelVersion, aliases: Mapping[str, str]) -> Alias | None:
+    """Return the alias that a version is due: its standing, unless somebody has moved the aliases since then."""
+    champion = aliases.get(CHAMPION)
+    if champion == version.number:
+        return CHAMPION
+    if version.standing == CHALLENGER:
+        return CHALLENGER if int(aliases.get(CHALLENGER, "0")) <= int(version.number) else None
+    unmoved = champion in (None, version.tags.get(COMPARED_TAG)) and DEMOTIONS_TAG not in version.tags
+    return CHAMPION if unmoved else None

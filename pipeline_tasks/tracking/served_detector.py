@@ -1,0 +1,49 @@
+"""A detector as MLflow serves it: a script that a registered model carries, beside the detector's own files.
+
+MLflow runs it to load the model (models from code), so that nothing is unpickled.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mlflow.pyfunc  # noqa: TID253 - MLflow itself runs this file
+import numpy as np
+from scipy.special import expit
+
+from pipeline_tasks.detectors.kinds import Localiser, load_localiser
+from pipeline_tasks.detectors.windows import Floats, as_scene
+from pipeline_tasks.images.codec import Pixels
+
+
+class ServedDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Marks the defect on each image of a batch."""
+
+    localiser: Localiser
+
+    def load_context(self, context: Any) -> None:
+        """Read the detector; it computes on a GPU where there is one. Raises ModelError for damaged files."""
+        (folder,) = context.artifacts.values()
+        self.localiser = load_localiser(Path(folder))
+
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> Floats:
+        """Return the probability that a pixel is of a defect, float32 [B, H, W], for RGB images uint8 [B, H, W, 3]."""
+        found = np.empty(model_input.shape[:3], np.float32)
+        for number, image in enumerate(model_input):
+            found[number] = probabilities(self.localiser, image)
+        return found
+
+
+def probabilities(localiser: Localiser, image: Pixels) -> Floats:
+    """Return the probability of 'defect' for each pixel of an RGB image uint8 [H, W, 3], float32 [H, W].
+
+    A larger image than the detector learned from is scaled down for it, and what it says is scaled up again.
+    """
+    height, width = image.shape[:2]
+    logits = localiser.score_map(as_scene(image, np.zeros((height, width), bool), localiser.max_image_px))
+    if logits.shape != (height, width):
+        logits = np.asarray(cv2.resize(logits, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(expit(logits), np.float32)
+
+
+mlflow.models.set_model(ServedDetector())

@@ -1,0 +1,249 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from choices import choice, lift
+from mlflow import MlflowClient
+from rows import noisy_sample, pair
+from settings import SMALL_DETECTOR, write_settings
+
+from pipeline_tasks.catalog import load_catalog
+from pipeline_tasks.commands.promote import promote
+from pipeline_tasks.commands.retrain import retrain
+from pipeline_tasks.errors import ConfigError, LeakageError, PublicationError
+from pipeline_tasks.lineage.earlier_pairs import Made
+from pipeline_tasks.lineage.lock import load_lock, md5_of
+from pipeline_tasks.schema import Pair, Sample
+from pipeline_tasks.storage import write_rows
+from pipeline_tasks.tracking.datasets import Candidate, enter
+from pipeline_tasks.tracking.registry import connect
+
+QUICK = {"detector": SMALL_DETECTOR, "choose": {"folds": 2, "repeats": 2, "draws": 20, "normals": 2}}
+INGESTED = [*(f"data/{side}/plate" for side in ("base", "test")), "splits/plate.csv"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def write_samples(split, first):
+    for defect in ("good", "pit"):
+        rows = [noisy_sample(defect, first + number, split) for number in range(3)]
+        write_rows(Path(f"data/{split}/plate/{defect}.parquet"), rows, Sample)
+
+
+def write_pairs(first, **values):
+    shown = [noisy_sample("pit", first + index) for index in range(4)]
+    sized = {"width": 48, "height": 40} | values
+    rows = [pair("pit", index, image=s.image, mask=s.mask, **sized) for index, s in enumerate(shown)]
+    write_rows(Path("data/pairs/plate/pit/00000.parquet"), rows, Pair)
+
+
+def write_lock():
+    """Write dvc.lock as the files are, and return its version."""
+    outs = {"ingest@plate": INGESTED, "generate@plate-pit": ["data/pairs/plate/pit"]}
+    outs["masks@plate-pit"] = ["data/masks/plate/pit.parquet"]
+    entries = {
+        stage: {"cmd": "c", "outs": [{"path": p, "md5": md5_of(Path(p))} for p in its]} for stage, its in outs.items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": entries}))
+    return load_lock(Path(), load_catalog()).version
+
+
+def make_champion(version):
+    """Register a data set that recommends half of the windows from pairs, as the champion; return its version."""
+    with connect(uri(), "defectline", Path(".mlflow/artifacts")) as registry:
+        run = registry.begin(version, {"mlflow.source.git.commit": "abc"})
+        before = registry.models.champion("defectline-plate-dataset")
+        candidate = Candidate("plate", choice(lift(0.03)), "champion", "It gains.", before and before.number)
+        registry.models.settle(enter(registry.models, run, candidate).registered)
+    return version
+
+
+def uri():
+    return f"sqlite:///{Path('.mlflow/mlflow.db').resolve()}"
+
+
+def versions():
+    found = MlflowClient(uri()).search_model_versions("name = 'defectline-plate-unet'")
+    return {str(version.version): version.tags for version in found}
+
+
+def aliases():
+    found = MlflowClient(uri()).get_registered_model("defectline-plate-unet").aliases
+    return {alias: str(number) for alias, number in found.items()}
+
+
+def result():
+    return json.loads(Path("reports/detectors/plate.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def fresh_database(tmp_path_factory):
+    """An MLflow database without content, as making one takes seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, fresh_database):
+    """A product with three base and three test images of a defect, and four pairs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    write_settings(tmp_path, **QUICK)
+    item = {"product": "plate", "source": "plate", "defect": "pit", "generator": "plate", "prompts": "data/prompts"}
+    generators = {"plate": {"base": "data/base/plate", "prompts": "data/prompts"}}
+    products = {"plate": {"path": "raw", "layout": "mvtec"}}
+    catalog = {"products": products, "generators": generators, "defects": {"plate-pit": item}}
+    Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
+    write_samples("base", 0)
+    write_samples("test", 10)
+    write_pairs(100)
+    for name in ("splits/plate.csv", "data/masks/plate/pit.parquet"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("not read here")
+    Path(".mlflow").mkdir()
+    shutil.copy(fresh_database, ".mlflow/mlflow.db")
+    return tmp_path
+
+
+def test_the_champion_data_set_is_trained_on_and_the_detector_registered(workspace, capsys):
+    version = make_champion(write_lock())
+    retrain("plate")
+    found = result()["detectors"]["unet"]
+    assert (found["arms"], found["synthetic"], found["number"]) == ({"pit": "inpainting_50"}, {"pit": 4}, "1")
+    assert (found["against"]["arms"], found["against"]["number"]) == ({"pit": "real_flip"}, None)
+    (tags,) = versions().values()
+    assert (tags["defectline.lock"], tags["defectline.git_revision"]) == (version, "abc")
+    assert json.loads(tags["defectline.recipe"]) == found["arms"]
+    assert json.loads(tags["defectline.out_of_fold_gains"]) == found["out_of_fold"]["against"]["per_run"]
+    assert json.loads(tags["defectline.detector"])["steps"] == SMALL_DETECTOR["steps"]
+    assert tags["defectline.standing"] == found["standing"] == next(iter(aliases()))
+    run = MlflowClient(uri()).get_run(result()["mlflow_run"])
+    assert run.data.metrics["unet/test/pixel_ap"] == found["test"]["ours"]["pixel_ap"]
+    assert run.data.params == {"product": "plate", "dataset": version, "unet.mixture": "inpainting_50"}
+    assert {file.path for file in MlflowClient(uri()).list_artifacts(run.info.run_id)} == {"plate.html", "plate.json"}
+    page = Path("reports/detectors/plate.html").read_text()
+    assert found["reason"] in page and version in page
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == f"plate: trained as version {version} of its data set recommends"
+    assert out.splitlines()[-1] == f"plate: unet version 1 {found['standing']}; see reports/detectors/plate.html"
+
+
+def test_without_a_champion_real_images_are_trained_on_and_it_says_so(workspace, capsys):
+    write_lock()
+    retrain("plate")
+    found = result()["detectors"]["unet"]
+    assert (found["arms"], found["synthetic"], found["standing"]) == ({"pit": "real_flip"}, {}, "champion")
+    assert result()["dataset"] is None
+    note = "No data set is the champion in MLflow, so the detectors are trained on real images alone, with flips."
+    assert note in capsys.readouterr().out and note in Path("reports/detectors/plate.html").read_text()
+    assert versions()["1"]["defectline.lock"] == ""
+
+
+def test_nothing_is_done_twice(workspace, capsys, monkeypatch):
+    make_champion(write_lock())
+    retrain("plate")
+    first, tags = result(), versions()
+    capsys.readouterr()
+    monkeypatch.setattr("pipeline_tasks.stages.retrain.train_localiser", lambda *_: pytest.fail("trained again"))
+    retrain("plate")
+    assert (result(), versions()) == (first, tags)
+    assert "version 1, trained on just this before, is" in capsys.readouterr().out
+    assert "nothing new was registered" in Path("reports/detectors/plate.html").read_text()
+    assert len(MlflowClient(uri()).search_runs(["1"])) == 2, "of the data set and of the retraining"
+
+
+def test_a_killed_retraining_is_completed_by_the_next(workspace, monkeypatch):
+    make_champion(write_lock())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "set_registered_model_alias", killed)
+        retrain("plate")
+    monkeypatch.setattr("pipeline_tasks.stages.retrain.train_localiser", lambda *_: pytest.fail("trained again"))
+    retrain("plate")
+    assert len(versions()) == len(aliases()) == 1
+    assert MlflowClient(uri()).get_run(result()["mlflow_run"]).info.status == "FINISHED"
+
+
+def test_a_later_data_set_is_compared_with_what_the_champion_learned(workspace, monkeypatch):
+    old = make_champion(write_lock())
+    retrain("plate")
+    promote("plate", "1", "for the test", detector="unet")
+    shutil.copytree("data/pairs/plate", "old pairs")
+    write_pairs(200)
+    new = make_champion(write_lock())
+    asked = []
+
+    def pairs_of(origin, lock, product, folder):
+        asked.append((origin.version, origin.revision, product, folder.as_posix()))
+        return Made(Path("old pairs" if origin.version == old else "data/pairs/plate"), Path("data/masks/plate"))
+
+    monkeypatch.setattr("pipeline_tasks.lineage.earlier_pairs.pairs_of", pairs_of)
+    retrain("plate")
+    assert asked == [(v, "abc", "plate", f".work/versions/plate/{v}") for v in (new, old)]
+    found = result()["detectors"]["unet"]
+    assert (found["number"], found["against"]["number"], found["against"]["version"]) == ("2", "1", old)
+    assert not found["against"]["same_mixture"] and found["against"]["same_base"]
+    assert versions()["2"]["defectline.compared_with"] == "1"
+    assert found["test"]["theirs"]["pixel_ap"] is not None
+    wins = found["out_of_fold"]["against"]["difference"] >= 0
+    assert aliases() == ({"champion": "2"} if wins else {"champion": "1", "challenger": "2"})
+
+
+def test_what_choose_has_scored_on_folds_is_not_trained_for_again(workspace, monkeypatch):
+    from pipeline_tasks.benefit import trainings
+    from pipeline_tasks.commands.choose import choose
+
+    chosen_from = QUICK["choose"] | {"arms": ["real_flip", "generator_50"], "budget_minutes": 0.0}
+    write_settings(workspace, **QUICK | {"choose": chosen_from})
+    make_champion(write_lock())
+    folders = {name: Path(f"data/{name}/plate") for name in ("base", "masks", "pairs")}
+    choose(product="plate", choice=Path("choice.json"), **folders)
+    monkeypatch.setattr(trainings, "train_localiser", lambda *_: pytest.fail("trained for a fold"))
+    retrain("plate")
+    assert result()["detectors"]["unet"]["out_of_fold"]["against"]
+
+
+def test_a_champion_trained_by_settings_of_another_defectline_is_still_compared(workspace, monkeypatch, capsys):
+    write_lock()
+    retrain("plate")
+    client, model = MlflowClient(uri()), "defectline-plate-unet"
+    client.set_model_version_tag(model, "1", "defectline.detector", '{"a setting": "unknown"}')
+    write_settings(workspace, **QUICK | {"retrain": {"seed": 1}})
+    retrain("plate")
+    assert f"{model} version 1: its settings are those of another defectline" in capsys.readouterr().out
+    assert "there is nothing to compare" in versions()["2"]["defectline.reason"]
+    assert aliases() == {"champion": "1", "challenger": "2"}
+
+
+@pytest.mark.parametrize("column", ["normal_path", "parent_a"])
+def test_a_pair_whose_source_is_now_a_test_image_is_refused(workspace, column):
+    write_pairs(100, **{column: "test/pit/010.png"})
+    make_champion(write_lock())
+    with pytest.raises(LeakageError, match=r"pair plate/pit/000000 comes from 'test/pit/010\.png'"):
+        retrain("plate")
+    assert not Path("reports").exists()
+
+
+def test_samples_that_are_not_the_locks_are_refused(workspace):
+    write_lock()
+    write_samples("base", 1)
+    with pytest.raises(PublicationError, match=r"data/base/plate.*dvc pull"):
+        retrain("plate")
+
+
+def test_a_product_that_is_not_in_the_catalog_is_named(workspace):
+    with pytest.raises(ConfigError, match=r"--product: catalog\.yaml has no 'tile'; it has plate"):
+        retrain("tile")
+
+
+def test_without_defect_images_there_is_nothing_to_train(workspace, capsys):
+    Path("data/base/plate/pit.parquet").unlink()
+    write_lock()
+    retrain("plate")
+    assert capsys.readouterr().out == "plate: the base set holds no defect image, so there is no detector to train\n"
