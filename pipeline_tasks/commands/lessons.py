@@ -61,7 +61,7 @@ class Lessons:
         from pipeline_tasks.stages import retrain as stage
         from pipeline_tasks.tracking.detectors import find_detector
 
-        ours, seed = self.ours(), self.params.retrain.seed
+        ours, seed = self._ours(), self.params.retrain.seed
         digests = {kind: ours.digest(kind, seed) for kind in self.params.retrain.detectors}
         known = {kind: find_detector(self.models, self.ground.product, kind, d) for kind, d in digests.items()}
         made: dict[LocaliserKind, DetectorVersion | Retrained] = {kind: found for kind, found in known.items() if found}
@@ -79,7 +79,7 @@ class Lessons:
         origin, settings = self.origin, ours.settings.model_dump_json()
         return Training(digest, origin.version, origin.revision, ours.generator, ours.base_digest, ours.arms, settings)
 
-    def ours(self) -> "Lesson":
+    def _ours(self) -> "Lesson":
         """Return what the champion data set recommends; real images alone without one."""
         detector = self.params.detector
         if self.data is None:
@@ -104,13 +104,21 @@ class Lessons:
         return Rival(lesson, Champion(champion.number, learned.version, learned.base_digest, localiser))
 
     def _lesson(self, settings: "Detector", generator: str, arms: Mapping[str, str], origin: "Origin") -> "Lesson":
+        """Return what `arms` draw on. Raises DataError or LeakageError where the base set no longer is what it was."""
         from pipeline_tasks.benefit.arms import read_arms, sources
         from pipeline_tasks.benefit.simulated import SIMULATED
+        from pipeline_tasks.errors import DataError, LeakageError
+        from pipeline_tasks.lineage.earlier_pairs import PROMOTE
         from pipeline_tasks.stages.retrain import prepare
 
         drawn = set(sources(read_arms(arms.values(), generator))) - set(SIMULATED)
-        pairs = self._pairs(generator, origin) if drawn else {}
-        return prepare(self.ground, settings, generator, arms, pairs)
+        if not drawn:
+            return prepare(self.ground, settings, generator, arms, {})
+        pairs = self._pairs(generator, origin)
+        try:
+            return prepare(self.ground, settings, generator, arms, pairs)
+        except (DataError, LeakageError) as error:
+            raise type(error)(f"version {origin.version}: {error}, or {PROMOTE}") from error
 
     def _pairs(self, generator: str, origin: "Origin") -> "Pairs":
         from pipeline_tasks.commands.ingredients import pairs_by_source

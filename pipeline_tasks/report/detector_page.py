@@ -94,9 +94,7 @@ def _version(detector: RegisteredDetector) -> str:
 
 
 def _overruled(detector: RegisteredDetector) -> str:
-    return (
-        f"A person or another version has changed what the gate had made it, a {detector.standing}: {detector.reason}"
-    )
+    return f"A person or another version has changed what the gate made it, a {detector.standing}: {detector.reason}"
 
 
 def _rival(against: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from benches import CLASSIC, FLIP, MADE, PASTE, GradedBench, piece
+from benches import CLASSIC, FLIP, MADE, PASTE, GradedBench, Guesses, piece
 from rows import sample
 from settings import settings
 
@@ -133,19 +133,6 @@ def test_shots_of_one_part_count_as_one_test_image():
         against = localised(field(test=test)).arms["inpainting_50"]["against"]
         widths.append(against["high"] - against["low"])
     assert widths[1] < widths[0]
-
-
-class Guesses(GradedBench):
-    """A classifier that is right about the first images: of as many as its arm's grade says."""
-
-    def arrays(self, material, recipe, seed, images):
-        """See Bench."""
-        classes = [*DEFECTS, GOOD]
-        right = [number < self.grade(recipe["pit"], "") for number in range(len(images))]
-        shown = [classes.index(one.defect) for one in images]
-        given = [index if hit else (index + 1) % 3 for index, hit in zip(shown, right, strict=True)]
-        self.calls.append((material, recipe, seed, [one.source_path for one in images]))
-        return {"probabilities": np.eye(3)[given] * 0.8 + 0.1, "classes": np.array(classes)}
 
 
 def test_a_classifier_is_scored_by_its_accuracy():

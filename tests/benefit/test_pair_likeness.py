@@ -2,14 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from benches import piece, scene
+from benches import brightness, piece, scene
 from settings import settings, small_detector
 
 from pipeline_tasks.benefit import likeness
 from pipeline_tasks.benefit.likeness import Likeness
 from pipeline_tasks.benefit.material import Material
 from pipeline_tasks.detectors.windows import around_defect
-from pipeline_tasks.measures.features import Activations, FeatureNetwork
 from pipeline_tasks.schema import GOOD
 
 PARAMS = settings(evaluate={"generation": {"network": "own", "view_px": 32, "pairs": 4}}).evaluate.generation
@@ -37,17 +36,6 @@ TEST = [*pieces("pit", 10, 11, 12), *pieces("scratch", 10)]
 
 def likeness_of(base=BASE, made=MADE, test=TEST, **values):
     return Likeness(PARAMS.model_copy(update=values), small_detector(), "plate", Material(base, made), test, 3)
-
-
-def brightness():
-    """A network whose only feature is how bright a view is."""
-
-    def activate(views):
-        import torch
-
-        return Activations(torch.from_numpy(views.mean(axis=(1, 2))).float())
-
-    return FeatureNetwork("brightness", activate)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_the_verdict_comes_first_then_the_evidence():
         ({"champion": "2"}, 'It loads with mlflow.pyfunc.load_model("models:/defectline-plate-unet/3")'),
         ({"standing": "challenger", "champion": None}, "is kept beside; no version is champion yet. It gains."),
         ({"is_new": False}, "It was trained before on just the same, so nothing new was registered."),
-        ({"standing": "challenger"}, "is the one to use. A person or another version has changed what the gate had"),
+        ({"standing": "challenger"}, "is the one to use. A person or another version has changed what the gate made"),
     ],
 )
 def test_what_it_is_now_is_told_from_what_the_gate_made_of_it(changes, said):

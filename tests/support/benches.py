@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from rows import digest
 from settings import small_detector
 
@@ -12,7 +13,9 @@ from pipeline_tasks.benefit.arms import Arm, Recipe
 from pipeline_tasks.benefit.material import Material, Piece
 from pipeline_tasks.detector_params import Detector
 from pipeline_tasks.detectors.windows import Scene
+from pipeline_tasks.measures.features import Activations, FeatureNetwork
 from pipeline_tasks.measures.scored import Scored, score_image
+from pipeline_tasks.measures.views import Views
 from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.seeds import derive_seed
 
@@ -91,6 +94,27 @@ class GradedBench:
     def steps(self, material: Material, recipe: Recipe) -> int:
         """See Bench: as `steps_of` says of the source of the first defect's arm."""
         return self.steps_of.get(next(iter(recipe.values())).source, 10)
+
+
+class Guesses(GradedBench):
+    """A `Bench` with a classifier that is right about as many of the first images as `grade` says of the first arm."""
+
+    def arrays(self, material: Material, recipe: Recipe, seed: int, images: Sequence[Sample]) -> dict[str, Any]:
+        """See Bench."""
+        self.calls.append((material, recipe, seed, [image.source_path for image in images]))
+        classes, hits = [*sorted(recipe), GOOD], self.grade(next(iter(recipe.values())), "")
+        shown = [classes.index(image.defect) for image in images]
+        given = [(index + (number >= hits)) % len(classes) for number, index in enumerate(shown)]
+        return {"probabilities": np.eye(len(classes))[given], "classes": np.array(classes)}
+
+
+def brightness() -> FeatureNetwork:
+    """Return a network whose features are the means of a view's channels: it need not be trained."""
+
+    def activate(views: Views) -> Activations:
+        return Activations(torch.from_numpy(views.mean(axis=(1, 2))).float())
+
+    return FeatureNetwork("brightness", activate)
 
 
 def grouped(samples: Sequence[Sample], *numbers: int) -> list[Sample]:
