@@ -62,7 +62,10 @@ class Likeness:
         return {defect: self._of_defect(source, defect) for defect in self.material.defects}
 
     def embedding(self) -> dict[str, Any] | None:
-        """Return points of normal, real and synthetic views in the plane (CAGen, figure 4); None for too few."""
+        """Return points of normal, real and synthetic views in the plane (CAGen, figure 4).
+
+        None for too few views, or if all look alike to the network.
+        """
         groups = {"normal": self.normals, "real": self._views([*self._defects(self.material.real), *self.test])}
         groups |= {source: self._views(pieces) for source, pieces in self.material.made.items()}
         shown = {kind: _some(views, SHOWN) for kind, views in groups.items() if views}
@@ -70,7 +73,10 @@ class Likeness:
         if not rows or not self.network:
             return None
         kinds, defects, views = zip(*rows, strict=True)
-        points = embed(self.network.features(np.stack(views)), kinds, defects, derive_seed(self.seed, "embedding"))
+        features = self.network.features(np.stack(views))
+        if not np.ptp(features, axis=0).any():
+            return None
+        points = embed(features, kinds, defects, derive_seed(self.seed, "embedding"))
         return {"network": self.network.name, "points": points} if points else None
 
     def _of_defect(self, source: str, defect: str) -> dict[str, Any]:

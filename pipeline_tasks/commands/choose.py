@@ -48,5 +48,7 @@ def choose(
     shelf.tidy()
     for defect, decision in found["defects"].items():
         print(f"{product}/{defect}: {decision['outcome']}, train {decision['arm']}. {decision['reason']}")
+    if found["reason"]:
+        print(f"{product}: nothing was measured. {found['reason']}")
     for sentence in found["left_out"]:
         print(f"{product}: left out: {sentence}")

@@ -55,6 +55,14 @@ def test_a_switch_takes_a_gain_over_the_real_arms_in_every_repeat(arms, outcome,
     assert (found.outcome, found.arm) == (outcome, arm)
 
 
+def test_a_gain_that_one_of_many_repeats_lacks_is_none_however_probable():
+    lenient = PARAMS.model_copy(update={"confidence": 0.6})
+    found = decide(judge(params=lenient, flip=(2, 2, 2, 2), made=(4, 4, 4, 1.9)), "pit")
+    assert found.against.probability > 0.8
+    assert (found.outcome, found.arm) == ("no synthesis", FLIP)
+    assert decide(judge(params=lenient, flip=(2, 2, 2, 2), made=(4, 4, 4, 2.1)), "pit").outcome == "synthesis"
+
+
 def test_every_real_arm_has_to_be_beaten_in_every_repeat_not_the_best_on_average_alone():
     """The best real arm on average is beaten twice; another one is better in the second repeat."""
     arms = {"flip": (4, 2), "real": (1, 3.5)}

@@ -85,6 +85,11 @@ def test_a_picture_of_nothing_or_too_few_is_none(given):
     assert likeness_of(pieces("pit", 0), {}, [], network="clip").embedding() is None
 
 
+def test_views_that_all_look_alike_have_no_picture(given):
+    alike = [piece(defect, f"{defect}/{n}") for defect in ("pit", GOOD) for n in range(4)]
+    assert likeness_of(alike, {"inpainting": alike[:4]}, [], network="clip").embedding() is None
+
+
 def test_one_defect_without_normal_images_teaches_no_network_and_that_is_told():
     alone = likeness_of(pieces("pit", 0, 1))
     assert alone.embedding() is None

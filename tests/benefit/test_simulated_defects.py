@@ -40,6 +40,21 @@ def test_a_normal_image_is_changed_where_the_mask_says_and_nowhere_else(source):
         assert host.origins <= one.origins <= {normal.path for normal in NORMALS}
 
 
+def test_a_texture_comes_from_another_normal_image_as_often_as_there_are_others():
+    assert {len(one.origins) for one in simulated("perlin", count=40)} == {1, 2}
+
+
+@pytest.mark.parametrize("source", SIMULATED)
+def test_defects_are_on_the_object(source):
+    pixels = np.full((64, 80, 3), 10, np.uint8)
+    pixels[16:48, 20:60] = np.random.default_rng(0).integers(150, 200, (32, 40, 3))
+    around = replace(NORMALS[0], scene=replace(NORMALS[0].scene, pixels=pixels))
+    made = simulated(source, [around], count=20)
+    assert made
+    assert not any(one.scene.mask[[*range(14), *range(50, 64)]].any() for one in made)
+    assert not any(one.scene.mask[:, [*range(18), *range(62, 80)]].any() for one in made)
+
+
 @pytest.mark.parametrize("source", SIMULATED)
 def test_each_is_drawn_from_the_seed_and_its_number_alone(source):
     few, many, others = simulated(source, count=4), simulated(source), simulated(source, seed=1)

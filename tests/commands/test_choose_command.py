@@ -109,7 +109,11 @@ def test_where_nothing_can_be_chosen_the_choice_says_why(options, capsys):
     choose(**options)
     assert result()["defects"]["pit"]["outcome"] == "undecidable"
     assert "No defect is shown by two parts or more" in result()["reason"]
-    assert capsys.readouterr().out.startswith("plate/pit: undecidable, train real_flip. One part shows it")
+    assert capsys.readouterr().out == (
+        "plate/pit: undecidable, train real_flip. One part shows it: it cannot be learned from and left out at once.\n"
+        "plate: nothing was measured. No defect is shown by two parts or more, one to learn from and one to be left "
+        "out.\n"
+    )
 
 
 def test_without_pairs_of_its_own_real_arms_are_measured(options):

@@ -277,7 +277,7 @@ class TestTheGateSeesWhatPairsAreWorth:
         assert (found["outcome"], found["arm"], result["lift"]) == ("no synthesis", "real_flip", None)
         assert found["gain"] < -0.1
         assert "inpainting_100, against real_flip: pixel AP -0." in found["reason"]
-        assert arms["real_flip"]["pixel_ap"]["mean"] > 0.3 > arms["inpainting_100"]["pixel_ap"]["mean"] + 0.01
+        assert arms["real_flip"]["pixel_ap"]["mean"] > 0.3 > arms["inpainting_100"]["pixel_ap"]["mean"]
         ruling = rule(result, None)
         assert ruling.standing == "challenger"
         assert ruling.reason == (

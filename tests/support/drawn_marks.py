@@ -1,4 +1,4 @@
-"""Drawn marks of several colours among coloured dirt: real ones show few colours well, pairs show all of them."""
+"""Drawn marks of several colours among dirt: of some colours there are few real ones, pairs show all of them."""
 
 from dataclasses import replace
 
