@@ -16,7 +16,7 @@ ROOT = Path(os.environ.get("DEFECTLINE_ROOT") or Path(__file__).resolve().parent
 
 with DAG(
     dag_id="detector_retraining",
-    description="A published data set in, registered detectors out, champions where they are not worse",
+    description="A published data set in, registered detectors out, champions where they gain",
     doc_md=__doc__ + f"\n\nGraph: `{graph_digest(ROOT)}`",
     schedule=[DATASET],
     max_active_runs=1,

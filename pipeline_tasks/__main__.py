@@ -58,7 +58,8 @@ def main() -> None:
 
 def _function(name: str) -> Callable[..., None]:
     """Return a command's function. `evaluate` is the pipeline's stage for a --product; people give it a folder."""
-    module = "protocol" if name == "evaluate" and "--product" not in sys.argv else name
+    as_stage = any(argument.startswith("--product") for argument in sys.argv)
+    module = "protocol" if name == "evaluate" and not as_stage else name
     return cast(Callable[..., None], getattr(import_module(f"pipeline_tasks.commands.{module}"), name))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from pipeline_tasks.section import Fraction, NonNegativeInt, Section, Threads
 
@@ -58,6 +58,13 @@ class Generation(Section):
     weights: Annotated[str, Field(description="of the network: a hub id or path (safetensors); empty for own")]
     view_px: Annotated[int, Field(ge=32, description="side of the squares around defects that are compared")]
     pairs: Annotated[PositiveInt, Field(description="most pairs of a defect that are compared")]
+
+    @model_validator(mode="after")
+    def _weights_of_the_network(self) -> "Generation":
+        if (self.network == "own") == bool(self.weights):
+            wanted = "no weights: it is trained here" if self.network == "own" else "weights: a hub id or a path"
+            raise ValueError(f"network {self.network} takes {wanted}")
+        return self
 
 
 class Evaluate(Section):

@@ -1,10 +1,10 @@
 """The section of params.yaml that says what detectors benefit is measured with, and how they are trained."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pipeline_tasks.section import Device, Section, Threads, UNetWidth
+from pipeline_tasks.section import Device, Section, UNetWidth
 
 Widths = Annotated[list[PositiveInt], Field(min_length=5, max_length=5, description="U-Net widths, finest first")]
 
@@ -50,7 +50,6 @@ class Draem(Training):
 class Detector(Training):
     """A U-Net on windows, and the papers' other detectors (METHODS section 5)."""
 
-    threads: Threads
     budget: Annotated[
         Literal["equal-steps", "paper"],
         Field(description="every arm the same optimiser steps, or epochs over what the arm has, as in the papers"),
@@ -61,3 +60,14 @@ class Detector(Training):
     device: Device
     classifier: Classifier
     draem: Draem
+
+    def seen_by(self, kind: Literal["unet", "draem", "classifier"]) -> "Detector":
+        """Return the parameters of a kind: a classifier's images are opened no larger than twice what it scales to."""
+        if kind != "classifier":
+            return self
+        most = min(self.max_image_px, 2 * self.classifier.resolution_px)
+        return self.model_copy(update={"max_image_px": most})
+
+    def settings_of(self, kind: Literal["unet", "draem", "classifier"]) -> dict[str, Any]:
+        """Return all that bears on what a detector of this kind learns, as JSON values."""
+        return self.model_dump(mode="json", exclude={"device", "classifier", "draem"} - {kind})

@@ -49,6 +49,14 @@ def test_no_stage_takes_a_name_that_leads_elsewhere(defectline, tmp_path, name):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("product", [("--product=../x",), ("--product", "../x")])
+def test_evaluate_with_a_product_is_the_stage_however_that_is_spelled(defectline, product):
+    files = ("base", "test", "masks", "pairs", "choice", "validation", "result", "curves")
+    ran = defectline("evaluate", *product, *(f"--{name}=here" for name in files))
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith("error: --product: '../x' is no name: ")
+
+
 def stub(monkeypatch, error):
     def catalog() -> None:
         """Fail."""

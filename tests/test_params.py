@@ -110,6 +110,9 @@ def test_params_cannot_change():
         ({"prompts__names": {"p": {"d": "good"}}}, "prompts.names.p.d: 'good' names what has no defect"),
         ({"prompts__names": {"p": {"d": "big  hole"}}}, "prompts.names.p.d: "),
         ({"evaluate__seeds": 0}, "evaluate.seeds: Input should be a valid list, found 0"),
+        ({"evaluate__generation__network": "clip"}, "evaluate.generation: network clip takes weights: a hub id or a "),
+        ({"evaluate__generation__weights": "a/b"}, "evaluate.generation: network own takes no weights: it is trained"),
+        ({"detector__threads": 1}, "detector.threads: unknown key"),
         ({"masks": 3}, "masks: should hold keys with values, found 3"),
     ],
 )
@@ -119,6 +122,27 @@ def test_a_wrong_key_is_named_with_its_reason(tmp_path, changes, expected):
     assert message.startswith(f"{path}: ")
     assert expected in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("network", ["inception", "alexnet", "clip"])
+def test_another_network_than_the_own_comes_with_its_weights(tmp_path, network):
+    changes = {"evaluate__generation__network": network, "evaluate__generation__weights": "a/b"}
+    assert load_params(written(tmp_path, **changes)).evaluate.generation.network == network
+
+
+@pytest.mark.parametrize(("kind", "sections"), [("unet", set()), ("draem", {"draem"}), ("classifier", {"classifier"})])
+def test_the_settings_of_a_detector_are_what_bears_on_it(tmp_path, kind, sections):
+    found = load_params(written(tmp_path)).detector.settings_of(kind)
+    expected = SHIPPED["detector"].keys() - {"device", "draem", "classifier"} | sections
+    assert found == {name: SHIPPED["detector"][name] for name in expected}
+
+
+@pytest.mark.parametrize(("largest", "side", "seen"), [(640, 224, 448), (640, 400, 640), (300, 224, 300)])
+def test_a_classifier_is_shown_no_more_than_twice_what_it_scales_to(tmp_path, largest, side, seen):
+    changes = {"detector__max_image_px": largest, "detector__classifier__resolution_px": side}
+    params = load_params(written(tmp_path, **changes)).detector
+    assert params.seen_by("classifier") == params.model_copy(update={"max_image_px": seen})
+    assert params.seen_by("unet") == params.seen_by("draem") == params
 
 
 def test_every_wrong_key_is_named_at_once(tmp_path):

@@ -86,10 +86,13 @@ def _carry_out(home: Home, dag: str, order: Order, port: int | None) -> bool:
 
 
 def _run_there(home: Home, running: Running, order: Order) -> bool:
-    """Run a DAG on a running Airflow, which first reads the stage graph as it is now."""
-    if running.airflow.active_runs():
-        what = NAMES[running.airflow.dag]
-        raise HeadlessError(f"{what} is running already, see {running.airflow.url}; wait for it, or `make down`")
+    """Run a DAG on a running Airflow, which first reads the stage graph as it is now.
+
+    Raises HeadlessError while any DAG runs: a refresh rewrites what a retraining reads.
+    """
+    for dag, what in NAMES.items():
+        if running.airflow.for_dag(dag).active_runs():
+            raise HeadlessError(f"{what} is running already, see {running.airflow.url}; wait for it, or `make down`")
     digest, since = _take_stock(home, order), datetime.now(UTC)
     running.airflow.parse_again()
     await_condition(home, running, "DAG", lambda: running.airflow.has_parsed(digest, since))

@@ -32,7 +32,8 @@ class Arm:
         Without a policy, real images are not augmented and synthetic ones are flipped. Raises ValueError for
         another spelling.
         """
-        found = re.match(ARM, name.replace(f"{generator}_", "generator_", 1))
+        own = name.removeprefix(f"{generator}_")
+        found = re.match(ARM, name if own == name else f"generator_{own}")
         if not found:
             raise ValueError(f"'{name}' is no arm; spell it source_percent_policy, such as {INCUMBENT} or paste_50")
         whole, source, percent, policy = found[1], found[2], found[3], found[5]

@@ -36,6 +36,11 @@ class Crossing:
         shown = count_parts(self.material.real, self.part_of)
         return [defect for defect, number in shown.items() if number > 1]
 
+    @property
+    def folds(self) -> int:
+        """How many folds a repeat has: fewer than asked for, where fewer parts show a defect."""
+        return len(self._folds(0))
+
     def undecidable(self) -> dict[str, str]:
         """Return the other defects that have real or synthetic images, and why nothing can be told of them."""
         shown = count_parts(self.material.real, self.part_of)

@@ -2,8 +2,8 @@
 
 The incumbent is real images with flips. Another arm takes its place only if it beats every real arm in every repeat and
 the bootstrap over left-out images gives that at least the asked-for probability. A generator has seen the left-out
-images while it was trained, pasting has not, and pasting's gain predicts a generator's: where pasting was measured and
-gains nothing, a generator's gain is not believed.
+images while it was trained, pasting has not, and pasting's gain predicts a generator's: unless pasting was measured and
+gains, too, a generator's gain is not believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,9 +57,9 @@ class Judge:
             self._means[key] = sum(values) / len(values)
         return self._means[key]
 
-    def best_real(self, defects: Sequence[str]) -> Arm:
-        """Return the real arm with the highest mean."""
-        return max((arm for arm in self.scored if arm.is_real), key=lambda arm: self.mean(arm, defects))
+    def best_real(self, defect: str) -> Arm:
+        """Return the real arm with the highest mean for a defect."""
+        return max((arm for arm in self.scored if arm.is_real), key=lambda arm: self.mean(arm, [defect]))
 
     def against(self, ours: Arm, theirs: Arm, defects: Sequence[str]) -> Comparison:
         """Return the paired comparison of two arms."""
@@ -76,7 +76,7 @@ class Judge:
 def decide(judge: Judge, defect: str) -> Decision:
     """Return what to train `defect` with."""
     incumbent = next(arm for arm in judge.scored if str(arm) == INCUMBENT)
-    defects, best = [defect], judge.best_real([defect])
+    defects, best = [defect], judge.best_real(defect)
     highest = max(judge.mean(arm, defects) for arm in judge.scored)
     if highest < judge.params.min_ap:
         reason = (
@@ -113,9 +113,9 @@ def _unbeaten(judge: Judge, arm: Arm, defects: Sequence[str]) -> Arm | None:
 
 
 def _doubted(arm: Arm, tried: Mapping[Arm, Comparison]) -> bool:
-    """Whether a generator's arm gains where pasting, which has not seen the left-out images, does not."""
-    pasted = [found.difference for other, found in tried.items() if other.source == PASTE]
-    return arm.source not in (PASTE, *SIMULATED) and bool(pasted) and max(pasted) <= 0
+    """Whether a generator's arm gains where pasting, which has not seen the left-out images, is not known to."""
+    pasted = (found.difference for other, found in tried.items() if other.source == PASTE)
+    return arm.source not in (PASTE, *SIMULATED) and max(pasted, default=0.0) <= 0
 
 
 def _why_not(judge: Judge, nearest: Arm, best: Arm, tried: Mapping[Arm, Comparison], defects: Sequence[str]) -> str:
@@ -124,7 +124,7 @@ def _why_not(judge: Judge, nearest: Arm, best: Arm, tried: Mapping[Arm, Comparis
         return f"{figures} One repeat of the folds decides nothing."
     unbeaten = _unbeaten(judge, nearest, defects)
     if unbeaten is None:
-        return f"{figures} Pasting gains nothing, and the generator has seen the left-out images: this is not believed."
+        return f"{figures} The generator has seen the left-out images, and pasting shows no gain: this is not believed."
     if judge.convinces(tried[nearest]):
         figures += f" But against {unbeaten}: {_figures(judge.against(nearest, unbeaten, defects))}."
     least = judge.params.confidence

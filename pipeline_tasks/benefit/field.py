@@ -17,6 +17,8 @@ from pipeline_tasks.measures.scored import IMAGE_SCORES
 from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.seeds import derive_seed
 
+LEAST_SEEDS = 3
+"""Arms are left out before fewer seeds are: seeds alone move scores by as much as arms do (METHODS section 5)."""
 Run = TypeVar("Run")
 
 
@@ -83,7 +85,7 @@ class Field:
             trained = {frozenset(self.entries[name].items()): steps[name] for name in names}
             return sum(trained.values()) / steps[INCUMBENT]
 
-        return fit(list(self.entries), len(params.seeds), "seed", 2, seconds, budget, cost)
+        return fit(list(self.entries), len(params.seeds), "seed", LEAST_SEEDS, seconds, budget, cost)
 
     def _runs(self, plan: Plan[str], score: Callable[[Recipe, int], Run]) -> dict[str, list[Run]]:
         seeds = [self._seeds[number] for number in self.params.seeds[: plan.rounds]]

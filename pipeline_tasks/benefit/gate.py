@@ -22,8 +22,9 @@ class Ruling:
 def rule(choice: Mapping[str, Any], champion: DatasetVersion | None) -> Ruling:
     """Judge the data set of `choice` (data/choice/PRODUCT.json) against the present champion among its product's.
 
-    It becomes the champion if its lift over the best real arm is positive in every repeat, with at least the stated
-    confidence, and not below the champion's; a champion without a measured lift bars nobody.
+    It becomes the champion if its own pairs are chosen for a defect, and the lift over the best real arms is positive
+    in every repeat, with at least the stated confidence, convincingly negative for no defect, and not below the
+    champion's; a champion without a measured lift bars nobody.
     """
     objection = _objection(choice, champion)
     if objection:
@@ -36,10 +37,17 @@ def _objection(choice: Mapping[str, Any], champion: DatasetVersion | None) -> st
     lift = choice["lift"]
     if not lift or not lift["gains"]:
         return _without_lift(choice)
+    if choice["generator"] not in {found["backend"] for found in choice["defects"].values()}:
+        others = ", ".join(sorted({found["backend"] for found in choice["defects"].values() if found["backend"]}))
+        own = choice["generator"]
+        return f"{_measured(choice)}; but that is by {others}: its own pairs, by {own}, are not chosen for any defect."
     lost = sum(not gain > 0 for gain in lift["gains"])
     if lost:
         repeats, gains = len(lift["gains"]), ", ".join(f"{gain:+.3f}" for gain in lift["gains"])
         return f"{_measured(choice)}; but {lost} of {repeats} repeats show no gain ({gains}), and every one has to."
+    worse = [f"{d} ({found['gain']:+.3f})" for d, found in lift["per_defect"].items() if found["high"] < 0]
+    if worse:
+        return f"{_measured(choice)}; but it does worse on {', '.join(worse)}, beyond the interval."
     if not lift["probability"] >= choice["confidence"]:
         return f"{_measured(choice)}; the probability has to be at least {choice['confidence']:.2f}."
     if champion and champion.lift and not lift["gain"] >= champion.lift.gain:

@@ -1,6 +1,6 @@
 """What the test split says of what was chosen, in a sentence: for the report, never for a decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline_tasks.benefit.arms import CHOSEN, Recipe
@@ -14,16 +14,15 @@ SAYINGS = {
 WORDS = {"pixel_ap": "pixel AP"}
 
 
-def judge(arms: Mapping[str, Any], chosen: Recipe, generator_arms: Sequence[str], score: str) -> dict[str, str]:
+def judge(arms: Mapping[str, Any], chosen: Recipe, generator_arm: str | None, score: str) -> dict[str, str]:
     """Return outcome and sentence on CHOSEN against the incumbent; if CHOSEN is real images, on the best generator arm.
 
     'better' or 'worse' where the interval of the paired difference leaves 0 out; 'undecided' otherwise. score: the name
     of the one that the arms were compared by.
     """
-    name = CHOSEN if CHOSEN in arms and any(not arm.is_real for arm in chosen.values()) else None
-    made = [arm for arm in generator_arms if arm in arms]
-    name = name or max(made, key=lambda arm: _mean(arms[arm], score), default=None)
-    if name is None or arms[name]["against"] is None:
+    is_made = CHOSEN in arms and any(not arm.is_real for arm in chosen.values())
+    name = CHOSEN if is_made else generator_arm
+    if name is None or name not in arms or arms[name]["against"] is None:
         return not_applicable("no arm with pairs was measured")
     against = arms[name]["against"]
     outcome = "better" if against["low"] > 0 else "worse" if against["high"] < 0 else "undecided"

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline_tasks.commands.lessons import Lessons, Result
+    from pipeline_tasks.commands.lessons import Judged, Lessons, Result
     from pipeline_tasks.images.codec import Pixels
-    from pipeline_tasks.report.contents import Head
     from pipeline_tasks.report.detector_page import RegisteredDetector
     from pipeline_tasks.stages.retrain import Retrained
     from pipeline_tasks.tracking.detectors import DetectorVersion
@@ -26,12 +25,13 @@ RUN_TAG = "defectline.retraining"
 
 def enter_all(registry: "Registry", lessons: "Lessons", results: "Sequence[Result]", uri: str) -> None:
     """Register what was trained, give it its alias, and write and log the page; what was done before stays."""
+    from pipeline_tasks.commands.page_head import head_of, revision_tags
     from pipeline_tasks.report.detector_page import render
 
-    product, revision = lessons.ground.product, _revision_tags()
-    run = registry.begin(_name(product, results), revision, RUN_TAG)
+    product = lessons.ground.product
+    run = registry.begin(_name(product, results), revision_tags(), RUN_TAG)
     detectors = [_entered(registry, run, lessons, result) for result in results]
-    page = render(product, _head(lessons, run, uri), lessons.note, detectors)
+    page = render(product, head_of(lessons.origin.version, run, uri), lessons.note, detectors)
     _write(REPORTS, product, page, _result(lessons, run, detectors))
     if not run.finished:
         with tempfile.TemporaryDirectory() as folder:
@@ -49,26 +49,30 @@ def _name(product: str, results: "Sequence[Result]") -> str:
     return f"{product}-detectors-{hashlib.sha256(digests.encode()).hexdigest()[:12]}"
 
 
-def _revision_tags() -> dict[str, str]:
-    from pipeline_tasks.lineage.revision import git_revision
-    from pipeline_tasks.tracking.run import REVISION_TAG
-
-    revision, dirty = git_revision(Path())
-    return {REVISION_TAG: revision, "defectline.git_dirty": str(dirty).lower()}
-
-
 def _entered(registry: "Registry", run: "Run", lessons: "Lessons", result: "Result") -> "RegisteredDetector":
     from pipeline_tasks.report.detector_page import RegisteredDetector
-    from pipeline_tasks.tracking.detectors import DetectorVersion, record_of
+    from pipeline_tasks.stages.retrain import Retrained
+    from pipeline_tasks.tracking.detectors import record_of
 
-    models, found = registry.models, result.detector
-    is_new = not isinstance(found, DetectorVersion)
-    detector = found if isinstance(found, DetectorVersion) else _register(models, run, lessons, result, found)
+    models, made = registry.models, result.detector
+    is_new = isinstance(made, Retrained)
+    detector = _register(models, run, lessons, result, made) if isinstance(made, Retrained) else _known(models, made)
     models.settle(detector.registered)
     record, champion = record_of(models, detector), models.champion(detector.registered.model)
     number, standing = detector.number, detector.standing
     present = champion.number if champion else None
     return RegisteredDetector(record, detector.registered.model, number, standing, detector.reason, present, is_new)
+
+
+def _known(models: "Models", made: "DetectorVersion | Judged") -> "DetectorVersion":
+    """Return a detector that was registered before, with its new standing if it was judged anew."""
+    from pipeline_tasks.commands.lessons import Judged
+    from pipeline_tasks.tracking.detectors import judge_again
+
+    if not isinstance(made, Judged):
+        return made
+    reason = f"Judged again, as another one is the champion by now: {made.ruling.reason}"
+    return judge_again(models, made.detector, made.ruling.standing, reason, made.compared_with)
 
 
 def _register(
@@ -83,7 +87,6 @@ def _register(
         standing=made.ruling.standing,
         reason=made.ruling.reason,
         compared_with=made.record["against"]["number"],
-        gains=made.gains,
         record=made.record,
     )
     return enter_detector(models, run, trained, made.localiser, _example(lessons))
@@ -94,22 +97,6 @@ def _example(lessons: "Lessons") -> "Pixels":
     from pipeline_tasks.images.codec import decode_image
 
     return decode_image(lessons.ground.base[0].image)[:EXAMPLE_PX, :EXAMPLE_PX]
-
-
-def _head(lessons: "Lessons", run: "Run", uri: str) -> "Head":
-    from pipeline_tasks.errors import without_secrets
-    from pipeline_tasks.report.contents import Head
-    from pipeline_tasks.tracking.run import REVISION_TAG
-
-    page = f"{without_secrets(uri).rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-    return Head(
-        version=lessons.origin.version,
-        created=run.created,
-        git_revision=run.tags.get(REVISION_TAG, ""),
-        git_dirty=run.tags.get("defectline.git_dirty") == "true",
-        run_id=run.run_id,
-        run_url=page if uri.startswith("http") else None,
-    )
 
 
 def _result(lessons: "Lessons", run: "Run", detectors: "Sequence[RegisteredDetector]") -> dict[str, Any]:

@@ -55,7 +55,7 @@ def evaluate(
             held_out,
             pairs_by_source(product, pairs, masks, real, generator, settings.pairs_per_arm, params.generate),
             read_json(choice),
-            lambda kind: Bench(detector, kind, shelf, time.process_time, bar.update),
+            lambda kind: Bench(detector.seen_by(kind), kind, shelf, time.process_time, bar.update),
             left_out=[defect for defect, (source, _) in made_by_defect(pairs).items() if source != product],
         )
     write_json(result, found.result)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline_tasks.commands.work import WORK
 
 if TYPE_CHECKING:
+    from pipeline_tasks.benefit.gate import Ruling
     from pipeline_tasks.benefit.trainings import Bench
     from pipeline_tasks.detector_params import Detector
     from pipeline_tasks.detectors.kinds import LocaliserKind
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A detector registered before, and what the gate makes of it against the present champion, `compared_with`."""
+
+    detector: "DetectorVersion"
+    ruling: "Ruling"
+    compared_with: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """A detector of a kind: as it was registered before for just the same training, or trained now."""
+    """A detector of a kind: as it was registered before for just the same training, or judged anew, or trained now."""
 
     kind: "LocaliserKind"
     training: "Training"
-    detector: "DetectorVersion | Retrained"
+    detector: "DetectorVersion | Judged | Retrained"
 
 
 @dataclass(frozen=True)
@@ -58,19 +68,43 @@ class Lessons:
 
     def results(self) -> list[Result]:
         """Return every kind of detector that params.yaml asks for; what was trained before is looked up."""
-        from pipeline_tasks.stages import retrain as stage
         from pipeline_tasks.tracking.detectors import find_detector
 
         ours, seed = self._ours(), self.params.retrain.seed
         digests = {kind: ours.digest(kind, seed) for kind in self.params.retrain.detectors}
         known = {kind: find_detector(self.models, self.ground.product, kind, d) for kind, d in digests.items()}
-        made: dict[LocaliserKind, DetectorVersion | Retrained] = {kind: found for kind, found in known.items() if found}
-        if len(made) < len(known):
+        made: dict[LocaliserKind, DetectorVersion | Judged | Retrained] = {
+            k: found for k, found in known.items() if found
+        }
+        if due := [kind for kind, found in known.items() if not found or self._is_to_be_judged(kind, found)]:
             with self._bench() as bench:
-                for kind in [kind for kind in digests if kind not in made]:
-                    made[kind] = stage.run(self.ground, kind, ours, self._rival(kind), bench(kind), seed)
+                for kind in due:
+                    made[kind] = self._made(kind, known[kind], ours, bench(kind))
             self._tidy()
         return [Result(kind, self._training(ours, digest), made[kind]) for kind, digest in digests.items()]
+
+    def _is_to_be_judged(self, kind: "LocaliserKind", found: "DetectorVersion") -> bool:
+        """Tell whether another one is the champion than what `found` was compared with, and not by hand in its place.
+
+        So it is where the data have returned to what an earlier detector learned from.
+        """
+        from pipeline_tasks.tracking.detectors import champion_detector
+        from pipeline_tasks.tracking.models import was_replaced_by
+
+        champion = champion_detector(self.models, self.ground.product, kind)
+        if champion is None or champion.number in (found.number, found.compared_with):
+            return False
+        return not was_replaced_by(found.registered, champion.number)
+
+    def _made(
+        self, kind: "LocaliserKind", found: "DetectorVersion | None", ours: "Lesson", bench: "Bench"
+    ) -> "Judged | Retrained":
+        from pipeline_tasks.stages import retrain as stage
+
+        rival, seed = self._rival(kind), self.params.retrain.seed
+        if found is None or rival.champion is None:
+            return stage.run(self.ground, kind, ours, rival, bench, seed)
+        return Judged(found, stage.judge(self.ground, kind, ours, rival, bench, seed), rival.champion.number)
 
     def _training(self, ours: "Lesson", digest: str) -> "Training":
         """Return what MLflow keeps of a lesson."""

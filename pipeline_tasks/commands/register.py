@@ -10,7 +10,7 @@ from pipeline_tasks.params import load_params
 
 if TYPE_CHECKING:
     from pipeline_tasks.lineage.collect import Version
-    from pipeline_tasks.report.contents import Head, Previous, ProductContents, Standing
+    from pipeline_tasks.report.contents import Previous, ProductContents, Standing
     from pipeline_tasks.tracking.datasets import DatasetVersion
     from pipeline_tasks.tracking.models import Models
     from pipeline_tasks.tracking.registry import Recorded
@@ -24,6 +24,7 @@ def register() -> None:
     """Register the version that dvc.lock describes. Run again for the same lock, it completes or repeats nothing."""
     from pipeline_tasks.catalog import load_catalog
     from pipeline_tasks.commands.mlflow_store import mlflow_store
+    from pipeline_tasks.commands.page_head import head_of, revision_tags
     from pipeline_tasks.lineage.collect import collect
     from pipeline_tasks.lineage.lock import load_lock
     from pipeline_tasks.stages import register as stage
@@ -36,10 +37,11 @@ def register() -> None:
     values, folder = stage.flat_params(params), REPORTS / lock.version
     uri, artifacts = mlflow_store()
     with connect(uri, params.register_.experiment, artifacts) as registry:
-        run = registry.begin(lock.version, _revision_tags())
+        run = registry.begin(lock.version, revision_tags())
         entered = [_enter(registry.models, run, product) for product in version.products]
-        previous, standings = _previous(registry.previous(run)), [_standing(dataset) for dataset in entered]
-        head = _head(lock.version, run, uri)
+        previous = _previous(registry.previous(run))
+        standings = [_standing(registry.models, dataset) for dataset in entered]
+        head = head_of(lock.version, run, uri)
         _write_files(folder, stage.run(head, version.products, standings, previous, values), version.docs)
         if not run.finished:
             measured = stage.metrics(version.products)
@@ -47,14 +49,6 @@ def register() -> None:
         rulings = [_settle(registry.models, dataset) for dataset in entered]
     print(f"{'already registered' if run.finished else 'registered'}: version {lock.version}", *rulings, sep="\n")
     _write_latest(lock.version, version, run, uri)
-
-
-def _revision_tags() -> dict[str, str]:
-    from pipeline_tasks.lineage.revision import git_revision
-    from pipeline_tasks.tracking.run import REVISION_TAG
-
-    revision, dirty = git_revision(Path())
-    return {REVISION_TAG: revision, "defectline.git_dirty": str(dirty).lower()}
 
 
 def _enter(models: "Models", run: "Run", contents: "ProductContents") -> "DatasetVersion":
@@ -68,35 +62,26 @@ def _enter(models: "Models", run: "Run", contents: "ProductContents") -> "Datase
     return enter(models, run, candidate)
 
 
-def _standing(dataset: "DatasetVersion") -> "Standing":
-    from pipeline_tasks.report.contents import Standing
-    from pipeline_tasks.tracking.models import CHAMPION
+def _standing(models: "Models", dataset: "DatasetVersion") -> "Standing":
+    """Return what the gate made of a data set, and who will be the champion once that is settled, by whose hand."""
+    from pipeline_tasks.report.contents import Promotion, Standing
 
-    number = dataset.number
-    champion = number if dataset.standing == CHAMPION else dataset.compared_with
-    return Standing(dataset.product, dataset.standing, dataset.reason, dataset.registered.model, number, champion)
+    champion = models.present_champion(dataset.registered)
+    return Standing(
+        product=dataset.product,
+        standing=dataset.standing,
+        reason=dataset.reason,
+        model=dataset.registered.model,
+        number=dataset.number,
+        champion=champion.number if champion else None,
+        promotion=Promotion(**vars(champion.act)) if champion and champion.act else None,
+    )
 
 
 def _previous(recorded: "Recorded | None") -> "Previous | None":
     from pipeline_tasks.report.contents import Previous
 
     return Previous(**vars(recorded)) if recorded else None
-
-
-def _head(version: str, run: "Run", uri: str) -> "Head":
-    from pipeline_tasks.errors import without_secrets
-    from pipeline_tasks.report.contents import Head
-    from pipeline_tasks.tracking.run import REVISION_TAG
-
-    page = f"{without_secrets(uri).rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-    return Head(
-        version=version,
-        created=run.created,
-        git_revision=run.tags.get(REVISION_TAG, ""),
-        git_dirty=run.tags.get("defectline.git_dirty") == "true",
-        run_id=run.run_id,
-        run_url=page if uri.startswith("http") else None,
-    )
 
 
 def _write_files(folder: Path, files: Iterable[tuple[str, bytes]], docs: Mapping[str, Path]) -> None:

@@ -15,9 +15,9 @@ from pipeline_tasks.detector_params import Detector
 from pipeline_tasks.detectors.policies import augment
 from pipeline_tasks.detectors.windows import (
     Floats,
-    Material,
     Mix,
     Scene,
+    TrainingScenes,
     Window,
     any_of,
     anywhere,
@@ -61,8 +61,8 @@ class AnomalyWindows:
     """
 
     def __init__(self, real: Mapping[str, Sequence[Scene]], mixes: Mapping[str, Mix], params: Detector) -> None:
-        """See `Material` for `real` and `mixes`. Raises DataError if there is nothing to learn from."""
-        self.material = Material(real, mixes)
+        """See `TrainingScenes` for `real` and `mixes`. Raises DataError if there is nothing to learn from."""
+        self.material = TrainingScenes(real, mixes)
         self.side_px, self.batch_size = params.window_px, params.draem.batch_size
         self.sources = self.material.normals or self.material.defects
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pipeline_tasks.detector_params import Detector, Training
-from pipeline_tasks.detectors.windows import Material, Mix, Scene
+from pipeline_tasks.detectors.windows import Mix, Scene, TrainingScenes
 
 Kind = Literal["unet", "draem", "classifier"]
 
@@ -24,11 +24,11 @@ def steps_of(kind: Kind, params: Detector, images: int) -> int:
 
 
 def count_images(kind: Kind, real: Mapping[str, Sequence[Scene]], mixes: Mapping[str, Mix]) -> int:
-    """Return how many images an epoch of an arm passes over; see `Material` for `real` and `mixes`.
+    """Return how many images an epoch of an arm passes over; see `TrainingScenes` for `real` and `mixes`.
 
     DRAEM learns from normal images, a share of which is replaced, so its epoch is as long without synthetic images.
     """
-    material = Material(real, mixes)
+    material = TrainingScenes(real, mixes)
     if kind == "draem":
         return len(material.normals or material.defects)
     shown = sum(source.is_real and mixes[source.defect].shows_real for source in material.defects)

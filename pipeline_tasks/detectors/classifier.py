@@ -75,7 +75,7 @@ def train_classifier(
     seed: int,
     advance: Callable[[], object],
 ) -> TrainedClassifier:
-    """Train a classifier; see `Material` for `real` and `mixes`. `advance` is called after each optimiser step.
+    """Train a classifier; see `TrainingScenes` for `real` and `mixes`. `advance` is called after each optimiser step.
 
     Scenes are whole images: a part around a defect would give its class away. Cross-entropy. Equal arguments give equal
     weights on one machine's CPU; initial weights are the seed's alone, apart from pretrained ones. Raises ConfigError

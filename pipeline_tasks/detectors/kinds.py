@@ -74,7 +74,7 @@ def load_localiser(folder: Path, device: str = "auto") -> Localiser:
 def describe(kind: Kind, params: Detector) -> dict[str, Any]:
     """Return what is to be known of a detector beside its scores: JSON values."""
     device = pick_device(params.device)
-    own = training_of(kind, params).model_dump(exclude={"threads", "device", "budget", "classifier", "draem"})
+    own = training_of(kind, params).model_dump(exclude={"device", "budget", "classifier", "draem"})
     own.pop("epochs" if params.budget == "equal-steps" else "steps")
     sees = {} if kind == "classifier" else {"window_px": params.window_px, "max_image_px": params.max_image_px}
     about = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.detector_params import Classifier
 from pipeline_tasks.detectors.policies import augment
-from pipeline_tasks.detectors.windows import Floats, Material, Mix, Scene, Source, any_of
+from pipeline_tasks.detectors.windows import Floats, Mix, Scene, Source, TrainingScenes, any_of
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.schema import GOOD
 
@@ -26,8 +26,8 @@ class LabelledImages:
     """
 
     def __init__(self, real: Mapping[str, Sequence[Scene]], mixes: Mapping[str, Mix], params: Classifier) -> None:
-        """See `Material` for `real` and `mixes`. Raises DataError if they do not hold two classes."""
-        self.material = Material(real, mixes)
+        """See `TrainingScenes` for `real` and `mixes`. Raises DataError if they do not hold two classes."""
+        self.material = TrainingScenes(real, mixes)
         self.params = params
         self.groups = dict(self._groups())
         self.classes = tuple(self.groups)

@@ -99,7 +99,7 @@ class Source:
     is_real: bool = True
 
 
-class Material:
+class TrainingScenes:
     """What an arm learns from: `real` scenes by defect name and GOOD, and the mix of each defect."""
 
     def __init__(self, real: Mapping[str, Sequence[Scene]], mixes: Mapping[str, Mix]) -> None:
@@ -147,8 +147,8 @@ class TrainingWindows:
     """
 
     def __init__(self, real: Mapping[str, Sequence[Scene]], mixes: Mapping[str, Mix], params: Detector) -> None:
-        """See `Material` for `real` and `mixes`. Raises DataError if there is nothing to learn from."""
-        self.material = Material(real, mixes)
+        """See `TrainingScenes` for `real` and `mixes`. Raises DataError if there is nothing to learn from."""
+        self.material = TrainingScenes(real, mixes)
         self.params = params
         self.near = (params.batch_size + 1) // 2 if self.material.defects else 0
         self.everything = [*self.material.normals, *self.material.defects]

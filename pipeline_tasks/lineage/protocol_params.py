@@ -138,7 +138,8 @@ def pairs_changes(pairs: Pairs | None, defects: int, real_images: int) -> Change
     if pairs is None:
         return {}
     total = {"defect": defects, "product": 1, "real image": real_images}[pairs.per] * pairs.count
-    return {"masks": {"pairs_per_defect": math.ceil(total / defects)}, "evaluate": {"pairs_per_arm": total}}
+    per_arm = {"pairs_per_arm": total}
+    return {"masks": {"pairs_per_defect": math.ceil(total / defects)}, "choose": per_arm, "evaluate": per_arm}
 
 
 def within(variants: Sequence[Variant], budget_minutes: float) -> list[Variant]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hmean
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.measures.pixels import LEVELS, LOGIT_LIMIT, Counts, Floats, count_scores, pixel_scores
@@ -18,7 +18,7 @@ from pipeline_tasks.schema import GOOD
 
 SMOOTHING_PX = 1.0
 """Standard deviation of the blur before an image's maximum is taken: a single hot pixel is no defect."""
-IMAGE_SCORES = ("image_auroc", "image_ap", "image_f1_max")
+IMAGE_SCORES = ("image_auroc", "image_ap", "image_f1_max", "image_f1")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,7 +81,8 @@ def pooled_counts(scored: Sequence[Scored]) -> Counts:
 def image_scores(normal: Sequence[float], defect: Sequence[float]) -> dict[str, float | None]:
     """Return IMAGE_SCORES of scores of normal and of defect images, each 0..1; None where either kind is missing.
 
-    AUROC, average precision, and the largest F1 over all thresholds; a defect image is a positive.
+    AUROC, average precision, the largest F1 over all thresholds, and F1 at probability 0.5; a defect image is a
+    positive.
     """
     if not normal or not defect:
         return dict.fromkeys(IMAGE_SCORES)
@@ -91,20 +92,22 @@ def image_scores(normal: Sequence[float], defect: Sequence[float]) -> dict[str, 
         roc_auc_score(truth, scores),
         average_precision_score(truth, scores),
         hmean(np.stack([precision, recall])).max(),
+        f1_score(truth, [score >= 0.5 for score in scores], zero_division=0),
     )
     return dict(zip(IMAGE_SCORES, map(float, values), strict=True))
 
 
 def over_seeds(scores: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any] | None]:
     """Return mean, standard deviation (None for one seed) and values of each score; None where it does not apply."""
-    return {name: _spread([row[name] for row in scores]) for name in scores[0]}
+    given = {name: [row[name] for row in scores] for name in scores[0]}
+    return {name: spread([round(value, 6) for value in found if value is not None]) for name, found in given.items()}
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
-    known = [round(value, 6) for value in values if value is not None]
-    if not known:
+def spread(values: Sequence[float]) -> dict[str, Any] | None:
+    """Return {mean, std, values}: std, the sample's, is None of a single value. None without any."""
+    if not values:
         return None
-    return {"mean": mean(known), "std": stdev(known) if len(known) > 1 else None, "values": known}
+    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
 
 
 def pack(scored: Sequence[Scored]) -> dict[str, NDArray[Any]]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from pipeline_tasks.report.forest import Difference, Forest, forest
 from pipeline_tasks.report.tables import Cell, Table
-from pipeline_tasks.report.words import SCORES, arm_words, detector_words, in_order, plain, score_words
+from pipeline_tasks.report.words import SCORES, arm_words, detector_words, in_order, plain, score_words, spread_words
 
-FIRST = tuple(SCORES)[:7]
+FIRST = tuple(SCORES)[:8]
 """Scores that are seen at once; the others are folded."""
 NOT_SCORES = ("synthetic_images", "per_defect", "against")
 """What an arm's entry holds besides scores."""
@@ -20,12 +20,13 @@ Scores = Mapping[str, Mapping[str, Any]]
 class DetectorSection:
     """What the report says of one detector.
 
-    about: what it is. compared: the score whose difference to the incumbent is given, with intervals of `level`.
-    reasons: why scores are missing.
+    about: what it is. spread: what its scores are over. compared: the score whose difference to the incumbent is given,
+    with intervals of `level`. reasons: why scores are missing.
     """
 
     name: str
     about: str
+    spread: str
     compared: str
     level: str
     scores: Table
@@ -38,10 +39,15 @@ def detector_sections(evaluation: Mapping[str, Any]) -> list[DetectorSection]:
     """Return a section for each detector that has arms, in the order given."""
     detectors: Mapping[str, Any] = evaluation.get("detectors", {})
     level = evaluation.get("confidence", 0.9)
-    return [_section(name, found, level) for name, found in detectors.items() if found["arms"]]
+    seeds = evaluation.get("seeds", [])
+    return [
+        _section(name, found, level, len(found.get("seeds", seeds)))
+        for name, found in detectors.items()
+        if found["arms"]
+    ]
 
 
-def _section(name: str, detector: Mapping[str, Any], level: float) -> DetectorSection:
+def _section(name: str, detector: Mapping[str, Any], level: float, seeds: int) -> DetectorSection:
     arms: Mapping[str, Any] = detector["arms"]
     overall = {arm: {k: v for k, v in scores.items() if _is_score(k, v)} for arm, scores in arms.items()}
     names = in_order(key for scores in overall.values() for key in scores)
@@ -49,7 +55,8 @@ def _section(name: str, detector: Mapping[str, Any], level: float) -> DetectorSe
     compared = score_words(names[0]) if names else "score"
     folded = [score_table("Further scores", overall, {score: score_words(score) for score in others})] if others else []
     return DetectorSection(
-        name=detector_words(name),
+        name=detector_words(name, detector.get("about")),
+        spread=spread_words([seeds]).capitalize(),
         about="; ".join(f"{plain(key)}: {value}" for key, value in detector.get("about", {}).items()),
         compared=compared,
         level=f"{level:.0%}",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline_tasks.benefit_params import INCUMBENT
+from pipeline_tasks.report.arms import score_text
 from pipeline_tasks.report.over_draws import Draw, Values, arms_by_detector, durations, is_spread, likeness, run_name
 from pipeline_tasks.report.words import (
     CHOSEN,
@@ -14,6 +15,7 @@ from pipeline_tasks.report.words import (
     score_words,
     signed,
     span,
+    spread_words,
 )
 
 NONE = "n/a"
@@ -54,10 +56,10 @@ def _detector(name: str, arms: Mapping[str, Values], draws: Sequence[Draw]) -> s
     against = f"{score_words(scores[0])} against {INCUMBENT}" if scores else f"against {INCUMBENT}"
     head = ["arm", against, *map(score_words, scores), "synthetic images"]
     rows = [
-        [arm, _against(arms[arm]), *(_score(arms[arm].get(s)) for s in scores), _images(arms[arm])]
+        [arm, _against(arms[arm]), *(score_text(arms[arm].get(s)) for s in scores), _images(arms[arm])]
         for arm in sorted(arms, key=_place)
     ]
-    title = f"{detector_words(name)}, {_spread_of(draws)}"
+    title = f"{detector_words(name, _about(name, draws))}, {_spread_of(name, draws)}"
     return "\n".join([title, *aligned([head, *rows]), *_reasons(name, draws)])
 
 
@@ -67,13 +69,23 @@ def _place(arm: str) -> int:
     return ORDER.index(source) if source in ORDER else len(ORDER) + (arm == CHOSEN)
 
 
-def _spread_of(draws: Sequence[Draw]) -> str:
-    evaluation = draws[0][0]["evaluation"]
+def _evaluations(detector: str, draw: Draw) -> list[Values]:
+    """Return the evaluations of a draw's runs that trained the detector."""
+    return [run["evaluation"] for run in draw if detector in (run["evaluation"] or {}).get("detectors", {})]
+
+
+def _about(detector: str, draws: Sequence[Draw]) -> Values:
+    found = [its["detectors"][detector] for draw in draws for its in _evaluations(detector, draw)]
+    return next((its["about"] for its in found if its.get("about")), {})
+
+
+def _spread_of(detector: str, draws: Sequence[Draw]) -> str:
+    """Return what the figures of a detector are over: a budget may have had time for fewer seeds than another's."""
     if len(draws) > 1:
         return f"mean ± standard deviation over {len(draws)} draws"
-    level = evaluation.get("confidence", 0.9)
-    seeds = len(evaluation["seeds"])
-    return f"{f'mean ± standard deviation over {seeds} seeds' if seeds > 1 else 'one seed'}; [{level:.0%} interval]"
+    found = _evaluations(detector, draws[0])
+    seeds = [its["detectors"][detector].get("seeds", its["seeds"]) for its in found]
+    return f"{spread_words(map(len, seeds))}; [{found[0].get('confidence', 0.9):.0%} interval]"
 
 
 def _against(arm: Values) -> str:
@@ -83,12 +95,6 @@ def _against(arm: Values) -> str:
     if is_spread(found):
         return signed(found["mean"]) + ("" if found["std"] is None else f" ± {found['std']:.3f}")
     return f"{signed(found['difference'])} [{span(found['low'], found['high'])}]"
-
-
-def _score(score: Values | None) -> str:
-    if not score:
-        return NONE
-    return f"{score['mean']:.3f}" + ("" if score["std"] is None else f" ± {score['std']:.3f}")
 
 
 def _images(arm: Values) -> str:

@@ -75,10 +75,20 @@ class ProductContents:
 
 
 @dataclass(frozen=True)
+class Promotion:
+    """Who made a version the champion by hand, when (ISO 8601) and why."""
+
+    by: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Standing:
     """What the gate made of a product's data set: version `number` of the registered model `model`, and why.
 
-    champion: the version that is the champion now, if any.
+    champion: the version that is the champion at present, if any, by whatever came later; promotion: the act that made
+    it so, where a person did.
     """
 
     product: str
@@ -87,6 +97,14 @@ class Standing:
     model: str
     number: str
     champion: str | None
+    promotion: Promotion | None = None
+
+    @property
+    def present(self) -> Literal["champion", "challenger", "superseded"]:
+        """What it is at present; superseded: the gate made it the champion, but another one is."""
+        if self.champion == self.number:
+            return "champion"
+        return "superseded" if self.standing == "champion" else "challenger"
 
 
 @dataclass(frozen=True)

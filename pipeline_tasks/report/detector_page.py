@@ -50,6 +50,7 @@ class _Section:
     unmeasured: str
     test: Table
     test_images: str
+    tested: bool
     by_defect: Sequence[Table]
     material: Table
     training: str
@@ -76,7 +77,8 @@ def _section(detector: RegisteredDetector) -> _Section:
         folds=[_repeats(found, rival), *_fold_defects(found, rival)] if found["against"] else [],
         unmeasured=found["unmeasured"],
         test=_scores("", {OURS: record["test"]["ours"], rival: record["test"]["theirs"]}),
-        test_images=_counted(record["test_images"]),
+        test_images=_counted(record["test_images"], "test image"),
+        tested=bool(record["test_images"]),
         by_defect=_test_defects(record["test"], rival),
         material=_material(record),
         training=_training(record),
@@ -103,11 +105,11 @@ def _rival(against: Mapping[str, Any]) -> str:
 
 
 def _cross_validated(record: Mapping[str, Any], rival: str) -> str:
-    base, against = _counted(record["base"]), record["out_of_fold"]["against"]
-    rounds = f"Pixel AP on left-out images of the base set ({base}), {record['folds']} folds"
-    words = f"{rounds}, {record['repeats']} times over; only these decide."
+    base, against = _counted(record["base"], "image"), record["out_of_fold"]["against"]
     if not against:
-        return words
+        return ""
+    rounds = f"Pixel AP on left-out images of the base set ({base}), {record['folds']} folds"
+    words = f"{rounds}, {_times(record['repeats'])}; only these decide."
     interval = f"{record['confidence']:.0%} interval {span(against['low'], against['high'])}"
     gain = f"{signed(against['difference'])} against {rival}"
     return f"{words} {gain} ({interval}; probability of a gain: {against['probability']:.0%})."
@@ -170,7 +172,12 @@ def _training(record: Mapping[str, Any]) -> str:
     return f"{normals} normal images beside them; generator {record['generator']}; seed {record['seed']}."
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    """Return '3 pit, 3 scratch and 40 normal'."""
+def _times(repeats: int) -> str:
+    return "once" if repeats == 1 else f"{repeats} times over"
+
+
+def _counted(counts: Mapping[str, int], what: str) -> str:
+    """Return '3 pit, 3 scratch and 40 normal images', or 'no images'."""
     defects = [f"{number} {plain(defect)}" for defect, number in counts.items() if defect != GOOD]
-    return joined([*defects, *([f"{counts[GOOD]} normal"] if counts.get(GOOD) else [])])
+    said = joined([*defects, *([f"{counts[GOOD]} normal"] if counts.get(GOOD) else [])])
+    return f"{said or 'no'} {what}{'' if sum(counts.values()) == 1 else 's'}"

@@ -11,8 +11,10 @@ from pipeline_tasks.report.words import SOURCES, joined, plain
 WIDTH, HEIGHT, MARGIN = 620, 440, 14
 RADIUS = 4.0
 KINDS = {"normal": "normal images", "real": "real defects"}
-COUNTS = ("pairs", "real")
+COUNTS = ("pairs", "real", "base")
 """Entries of a defect's measures that count what was compared."""
+ABOUT = ("network", "reasons")
+"""Those that say how it was measured, and why some of it was not."""
 MEASURES = {
     "kid": ("KID × 1000", "0: alike"),
     "fid": ("FID", "0: alike; large for few images"),
@@ -92,7 +94,7 @@ def generation_measures(generation: Mapping[str, Mapping[str, Any]] | None) -> M
         return None
     networks = list(dict.fromkeys(found["network"] for found in by_defect.values() if found.get("network")))
     rows = [("images compared", [_images(found) for found in by_defect.values()])]
-    notes = ["pairs / real defects"]
+    notes = ["pairs / real defects of the test split / of the base set"]
     for name in names:
         words, note = _words(name)
         rows.append((words, [Cell(_value(found.get(name))) for found in by_defect.values()]))
@@ -103,7 +105,7 @@ def generation_measures(generation: Mapping[str, Mapping[str, Any]] | None) -> M
 
 
 def _is_measure(name: str, value: Any) -> bool:
-    return name not in COUNTS and (value is None or isinstance(value, int | float))
+    return name not in (*COUNTS, *ABOUT) and (value is None or isinstance(value, int | float))
 
 
 def _images(found: Mapping[str, Any]) -> Cell:

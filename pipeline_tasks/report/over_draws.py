@@ -1,8 +1,9 @@
 """What an evaluation by protocol found over its draws: arms by detector, how like real defects pairs are, time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean, stdev
 from typing import Any
+
+from pipeline_tasks.measures.scored import spread
 
 Values = Mapping[str, Any]
 Run = Values
@@ -12,13 +13,6 @@ Spread = dict[str, Any]
 """{mean, std, values}; std is None of a single value."""
 TRAINING, SAMPLING = ("pretrain@", "train@"), ("generate@",)
 """How the names of the stages begin whose seconds count."""
-
-
-def spread(values: Sequence[float]) -> Spread | None:
-    """Return the values with their mean and standard deviation; None without any."""
-    if not values:
-        return None
-    return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
 
 
 def is_spread(value: Any) -> bool:

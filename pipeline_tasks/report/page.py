@@ -39,7 +39,6 @@ def _benefit(contents: ProductContents, standings: Sequence[Standing], history: 
     return {
         "verdict": verdict_section(contents, standings),
         "budget": evaluation.get("budget", ""),
-        "seeds": len(evaluation.get("seeds", [])),
         "detectors": detector_sections(evaluation),
         "choices": defects_section(contents.choice, evaluation),
         "curves": curve_chart(contents.curves, evaluation),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pipeline_tasks.report.choice import Recommendation, recommendations
@@ -11,7 +12,8 @@ from pipeline_tasks.schema import GOOD
 
 CAUTION = (
     "A gate on so few images is conservative, not a guarantee: it refuses gains that it cannot prove, and a gain that "
-    "it accepts may turn out smaller on new parts."
+    "it accepts may turn out smaller on new parts. The mixture is picked and its gain measured on the same left-out "
+    "scores, which flatters the gain somewhat, and two or three repeats understate how far runs lie apart."
 )
 
 
@@ -28,13 +30,17 @@ class Lift:
 
 @dataclass(frozen=True)
 class Verdict:
-    """standing: champion or challenger, empty where the gate has not ruled; the rest in sentences, empty if unsaid.
+    """What it is at present, what the gate made of it, and the rest in sentences, empty if unsaid.
+
+    standing: champion, challenger or superseded, empty where the gate has not ruled. promotion: who made the present
+    champion that by hand. reason: why the gate ruled so, and how, where that is not what it is at present.
 
     outcome: of the detectors on the real test split, better, worse, undecided or not_applicable.
     """
 
     standing: str
     version: str
+    promotion: str
     reason: str
     recommendations: Sequence[Recommendation]
     unchosen: str
@@ -50,9 +56,10 @@ def verdict_section(contents: ProductContents, standings: Sequence[Standing]) ->
     own = next((standing for standing in standings if standing.product == contents.product), None)
     tested = contents.evaluation.get("verdict", {})
     return Verdict(
-        standing=own.standing if own else "",
+        standing=own.present if own else "",
         version=_version(own) if own else "",
-        reason=own.reason if own else "",
+        promotion=_promotion(own) if own else "",
+        reason=_ruling(own) if own else "",
         recommendations=recommendations(contents.choice),
         unchosen=contents.choice.get("reason", ""),
         lift=_lift(contents.choice),
@@ -65,11 +72,25 @@ def verdict_section(contents: ProductContents, standings: Sequence[Standing]) ->
 
 def _version(standing: Standing) -> str:
     name = f"Version {standing.number} of {standing.model}"
-    if standing.standing == "champion":
+    if standing.present == "champion":
         return f"{name} is the one to train with."
     if standing.champion is None:
         return f"{name} is kept beside; no version is champion yet."
-    return f"{name} is kept beside; version {standing.champion} stays the champion."
+    return f"{name} is kept beside; version {standing.champion} is the champion."
+
+
+def _promotion(standing: Standing) -> str:
+    act = standing.promotion
+    if act is None:
+        return ""
+    when = f"{datetime.fromisoformat(act.at):%d %B %Y, %H:%M} UTC"
+    return f"Version {standing.champion} was made the champion by hand, by {act.by} on {when}: {act.reason}"
+
+
+def _ruling(standing: Standing) -> str:
+    if standing.present == standing.standing:
+        return standing.reason
+    return f"When it was registered, the gate made it a {standing.standing}: {standing.reason}"
 
 
 def _lift(choice: Mapping[str, Any]) -> Lift | None:
@@ -98,8 +119,9 @@ def _without_lift(choice: Mapping[str, Any]) -> str:
 def _caution(choice: Mapping[str, Any]) -> str:
     base: Mapping[str, int] = choice.get("base", {})
     defects = [f"{number} {defect}" for defect, number in base.items() if defect != GOOD]
-    if not defects:
+    if not defects or not choice.get("arms"):
         return ""
     images = joined([*defects, *([f"{base[GOOD]} normal"] if base.get(GOOD) else [])])
-    rounds = f"{choice['folds']} folds, repeated {choice['repeats']} times"
+    repeats = choice["repeats"]
+    rounds = f"{choice['folds']} folds, {'once' if repeats == 1 else f'repeated {repeats} times'}"
     return f"Figures out of fold rest on the images of the base set alone ({images}), in {rounds}. {CAUTION}"

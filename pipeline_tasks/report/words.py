@@ -9,18 +9,19 @@ CHOSEN = "chosen"
 SCORES = {
     "pixel_ap": "pixel AP",
     "pixel_f1_max": "pixel F1-max",
+    "pixel_f1": "pixel F1 at 0.5",
     "pro": "PRO",
     "pixel_auroc": "pixel AUROC",
     "accuracy": "accuracy",
     "f1": "F1",
     "image_auroc": "image AUROC",
-    "pixel_f1": "pixel F1 at 0.5",
     "pixel_miou": "mIoU at 0.5",
     "image_ap": "image AP",
     "image_f1_max": "image F1-max",
+    "image_f1": "image F1 at 0.5",
 }
 """Scores in the order in which they are read; others follow under their own names."""
-DETECTORS = {"unet": "U-Net localiser", "draem": "DRAEM-style detector", "resnet34": "ResNet-34 classifier"}
+DETECTORS = {"unet": "U-Net localiser", "draem": "DRAEM-style detector", "classifier": "Classifier"}
 SOURCES = {"paste": "pasted", "cutpaste": "CutPaste", "perlin": "Perlin texture"}
 POLICIES = {"none": "no augmentation", "flip": "flips", "classic": "classic augmentation"}
 ARM = re.compile(r"(?P<source>.+?)(_(?P<percent>\d+))?(_(?P<policy>none|flip|classic))?")
@@ -37,9 +38,18 @@ def in_order(scores: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(scores), key=lambda score: places.get(score, len(places)))
 
 
-def detector_words(detector: str) -> str:
-    """Return what kind of detector one is."""
-    return DETECTORS.get(detector, plain(detector))
+def detector_words(detector: str, about: Mapping[str, Any] | None = None) -> str:
+    """Return what kind of detector one is; a classifier may be any of several networks, which `about` names."""
+    name, network = DETECTORS.get(detector, plain(detector)), (about or {}).get("network")
+    return f"{name} ({network})" if detector == "classifier" and network else name
+
+
+def spread_words(seeds: Iterable[int]) -> str:
+    """Return what figures are over, given how many seeds each has: 'mean ± standard deviation over 3 seeds'."""
+    numbers = sorted(set(seeds))
+    if numbers == [1]:
+        return "one seed"
+    return f"mean ± standard deviation over {' or '.join(map(str, numbers))} seeds"
 
 
 def arm_words(arm: str) -> str:
@@ -75,8 +85,8 @@ def span(low: float, high: float) -> str:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Return 'a, b and c'."""
-    *most, last = parts
+    """Return 'a, b and c'; nothing of no parts."""
+    *most, last = [*parts] or [""]
     return f"{', '.join(most)} and {last}" if most else last
 
 

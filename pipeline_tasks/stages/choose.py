@@ -14,7 +14,7 @@ from pipeline_tasks.benefit.plan import Plan, fit
 from pipeline_tasks.benefit.trainings import Bench
 from pipeline_tasks.benefit_params import INCUMBENT, Choose
 from pipeline_tasks.measures.comparison import Comparison
-from pipeline_tasks.measures.scored import over_seeds
+from pipeline_tasks.measures.scored import Scored, over_seeds
 from pipeline_tasks.params import Perlin
 from pipeline_tasks.schema import Pair, Sample
 from pipeline_tasks.splits.guard import of_base
@@ -55,10 +55,12 @@ def run(
     decisions = {defect: decide(_of_defect(judge, material, defect), defect) for defect in crossing.defects}
     chosen: Recipe = {d: decisions[d].arm if d in decisions else incumbent for d in material.defects}
     return result | {
+        "folds": crossing.folds,
+        "repeats": plan.rounds,
         "left_out": [*missing, *plan.left_out],
         "arms": {str(arm): _scores(judge, arm, crossing.defects) for arm in scored},
         "defects": {**fallback, **{d: _described(decision) for d, decision in decisions.items()}},
-        "lift": _lift(judge, crossing, chosen, plan.rounds),
+        "lift": _lift(judge, crossing, chosen, decisions, plan.rounds),
         "reason": "",
     }
 
@@ -89,8 +91,8 @@ def _setting(
         "generator": generator,
         "detector": bench.kind,
         "incumbent": INCUMBENT,
-        "folds": params.folds,
-        "repeats": params.repeats,
+        "folds": 0,
+        "repeats": 0,
         "confidence": params.confidence,
         "min_ap": params.min_ap,
         "base": dict(sorted(Counter(sample.defect for sample in base).items())),
@@ -137,13 +139,34 @@ def _figures(found: Comparison | None) -> dict[str, float | None]:
     return {ours: None if found is None else getattr(found, theirs) for ours, theirs in names.items()}
 
 
-def _lift(judge: Judge, crossing: Crossing, chosen: Recipe, repeats: int) -> dict[str, Any] | None:
-    """Return the gain of training as chosen over the best real arm, over all defects; None where that is real too."""
+def _lift(
+    judge: Judge, crossing: Crossing, chosen: Recipe, decisions: Mapping[str, Decision], repeats: int
+) -> dict[str, Any] | None:
+    """Return the gain of training as chosen over each defect's best real arm, over all defects and for each.
+
+    None where what was chosen is real images for every defect.
+    """
     if all(arm.is_real for arm in chosen.values()):
         return None
-    mixture = next(iter(set(chosen.values()))) if len(set(chosen.values())) == 1 else Arm(CHOSEN, 0, "flip")
-    scored = judge.scored.get(mixture) or crossing.scores(chosen, repeats)
-    with_mixture = Judge({**judge.scored, mixture: scored}, judge.groups, judge.params, judge.seed)
-    best = judge.best_real(crossing.defects)
-    found = with_mixture.against(mixture, best, crossing.defects)
-    return {"arm": CHOSEN, "best_real": str(best), "gains": list(found.per_run), **_figures(found)}
+    real: Recipe = {d: decisions[d].best_real if d in decisions else chosen[d] for d in chosen}
+    ours, mixture = _mixture(judge, crossing, chosen, CHOSEN, repeats)
+    theirs, baseline = _mixture(judge, crossing, real, "best_real", repeats)
+    both = replace(judge, scored={ours: mixture, theirs: baseline})
+    found = both.against(ours, theirs, crossing.defects)
+    return {
+        "arm": CHOSEN,
+        "best_real": str(theirs) if theirs in judge.scored else "the best real arm of each defect",
+        "gains": list(found.per_run),
+        **_figures(found),
+        "per_defect": {d: _figures(both.against(ours, theirs, [d])) for d in crossing.defects},
+    }
+
+
+def _mixture(
+    judge: Judge, crossing: Crossing, recipe: Recipe, name: str, repeats: int
+) -> tuple[Arm, Sequence[Sequence[Scored]]]:
+    """Return what a recipe scores, and the arm that it is; one called `name` where defects are trained differently."""
+    arms = list(set(recipe.values()))
+    if len(arms) == 1 and arms[0] in judge.scored:
+        return arms[0], judge.scored[arms[0]]
+    return Arm(name, 0, "flip"), crossing.scores(recipe, repeats)

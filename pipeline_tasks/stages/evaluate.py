@@ -58,9 +58,10 @@ def run(
     arms, chosen = read_arms(params.arms, generator), _chosen(choice, base, generator)
     detector = bench("unet").params
     guarded = {source: partial(_guarded, read, held_out) for source, read in pairs.items()}
-    wanted = list(dict.fromkeys([*arms, *chosen.values()]))
-    ingredients = base, guarded, wanted, perlin, detector, params.pairs_per_arm, seed
-    material = gather(*ingredients)
+    shown = Arm(generator, 0, "none")  # what the generator made is looked at, whether an arm trains with it or not
+    wanted = list(dict.fromkeys([*arms, *chosen.values(), shown]))
+    ingredients = base, guarded, wanted, perlin
+    material = gather(*ingredients, detector, params.pairs_per_arm, seed)
     given, missing = available(arms, material)
     setting = _setting(params, product, generator, detector.budget, base, test)
     if reason := _nothing_to_compare(material, test):
@@ -70,15 +71,18 @@ def run(
     entries = recipes(given, chosen, material.defects)
     field = Field(params, seed, entries, sorted(test, key=lambda sample: sample.source_path))
     results = {
-        kind: field.classify(bench(kind), gather(*ingredients, margin_px=WHOLE_PX))
+        kind: field.classify(
+            bench(kind), gather(*ingredients, bench(kind).params, params.pairs_per_arm, seed, WHOLE_PX)
+        )
         if kind == "classifier"
         else field.localise(bench(kind), material)
         for kind in params.detectors
     }
     likeness = Likeness(params.generation, detector, product, material, _pieces(test, detector), seed)
     head, made = results[params.detectors[0]], [str(arm) for arm in given if arm.source == generator]
-    verdict = judge(head.arms, entries[CHOSEN], made, setting["headline"]["score"])
+    verdict = judge(head.arms, entries[CHOSEN], _best_out_of_fold(made, choice), setting["headline"]["score"])
     result = setting | {
+        "seeds": list(head.seeds),
         "left_out": [*missing, *(sentence for found in results.values() for sentence in found.left_out)],
         "detectors": {kind: found.described() for kind, found in results.items()},
         "generation": likeness.measures(generator),
@@ -105,6 +109,12 @@ def _chosen(choice: Mapping[str, Any], base: Sequence[Sample], generator: str) -
     said = {defect: decision["arm"] for defect, decision in choice["defects"].items()}
     defects = sorted({sample.defect for sample in base} - {GOOD})
     return {defect: Arm.read(said.get(defect, INCUMBENT), generator) for defect in defects}
+
+
+def _best_out_of_fold(arms: Sequence[str], choice: Mapping[str, Any]) -> str | None:
+    """Return which of `arms` scored best on the folds, or the first where none was measured there."""
+    known = {arm: choice["arms"][arm]["pixel_ap"]["mean"] for arm in arms if arm in choice["arms"]}
+    return max(known, key=lambda arm: known[arm]) if known else next(iter(arms), None)
 
 
 def _nothing_to_compare(material: Material, test: Sequence[Sample]) -> str | None:

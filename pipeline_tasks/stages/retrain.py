@@ -73,9 +73,8 @@ class Lesson:
 
     def digest(self, kind: LocaliserKind, seed: int) -> str:
         """Return the SHA-256 (hex) of all that decides what a detector of this kind learns, by content."""
-        unused = {"threads", "device", "classifier"} | (set() if kind == "draem" else {"draem"})
         content = digest_of([*self.material.real, *self.material.ingredients(self.recipe)])
-        parts = [kind, seed, self.arms, self.settings.model_dump(exclude=unused), content]
+        parts = [kind, seed, self.arms, self.settings.settings_of(kind), content]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,11 +104,6 @@ class Retrained:
     record: dict[str, Any]
     ruling: Ruling
 
-    @property
-    def gains(self) -> list[float]:
-        """What its mixture scores above its rival's, by repeat; none where nothing was compared."""
-        return list((self.record["out_of_fold"]["against"] or {"per_run": []})["per_run"])
-
 
 def prepare(ground: Ground, settings: Detector, generator: str, arms: Mapping[str, str], pairs: Pairs) -> Lesson:
     """Return what `arms`, by defect, draw on: the incumbent for a defect of the base set that they do not name.
@@ -136,7 +130,26 @@ def run(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: 
     bench: trains detectors of that kind, whatever its settings. The test split is scored for the report alone, by the
     new detector and by the champion.
     """
-    record = {
+    record = _compared(ground, kind, ours, rival, bench, seed)
+    ruling = rule(record)
+    trained = _train(kind, ours, derive_seed(seed, ground.product, kind))
+    bench.advance()
+    theirs = rival.champion and _tested(rival.champion.localiser, ground.test)
+    tested = {"ours": _tested(trained, ground.test), "theirs": theirs}
+    return Retrained(trained, record | {"test": tested}, ruling)
+
+
+def judge(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: Bench, seed: int) -> Ruling:
+    """Return what the gate makes of a detector that has learned this lesson before, against the rival of today."""
+    return rule(_compared(ground, kind, ours, rival, bench, seed))
+
+
+def _compared(
+    ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: Bench, seed: int
+) -> dict[str, Any]:
+    """Return what is trained on and what that scores on folds of the base set, as JSON values."""
+    crossing = _crossing(ground, ours, bench)
+    return {
         "product": ground.product,
         "kind": kind,
         "generator": ours.generator,
@@ -145,18 +158,12 @@ def run(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: 
         "seed": seed,
         "base": _counted(ground.base),
         "test_images": _counted(ground.test),
-        "folds": ground.choose.folds,
+        "folds": crossing.folds if crossing.defects else 0,
         "repeats": ground.choose.repeats,
         "confidence": ground.choose.confidence,
         "against": _described(kind, ours, rival),
         "out_of_fold": _out_of_fold(ground, ours, rival.lesson, bench),
     }
-    ruling = rule(record)
-    trained = _train(kind, ours, derive_seed(seed, ground.product, kind))
-    bench.advance()
-    theirs = rival.champion and _tested(rival.champion.localiser, ground.test)
-    tested = {"ours": _tested(trained, ground.test), "theirs": theirs}
-    return Retrained(trained, record | {"test": tested}, ruling)
 
 
 def metrics(record: Mapping[str, Any]) -> dict[str, float]:

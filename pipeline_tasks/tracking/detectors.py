@@ -22,15 +22,21 @@ from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.images.codec import Pixels
 from pipeline_tasks.storage import read_json, write_json
 from pipeline_tasks.tracking.datasets import BASE_TAG, GENERATOR_TAG, GIT_TAG
-from pipeline_tasks.tracking.models import COMPARED_TAG, REASON_TAG, STANDING_TAG, Models, ModelVersion, model_name
+from pipeline_tasks.tracking.models import (
+    COMPARED_TAG,
+    REASON_TAG,
+    STANDING_TAG,
+    Alias,
+    Models,
+    ModelVersion,
+    model_name,
+)
 from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG, Run
 from pipeline_tasks.tracking.store import errors_named
 
 RECIPE_TAG = "defectline.recipe"
 SETTINGS_TAG = "defectline.detector"
 """The section `detector` of params.yaml that it was trained with, as JSON."""
-GAINS_TAG = "defectline.out_of_fold_gains"
-"""What it scores above what it was compared with, for each repeat of the folds, as JSON."""
 ALWAYS = (DIGEST_TAG, LOCK_TAG, GIT_TAG, GENERATOR_TAG, BASE_TAG, RECIPE_TAG, SETTINGS_TAG, STANDING_TAG, REASON_TAG)
 FILES = "detector"
 """Folder of a version with what `Localiser.save` wrote."""
@@ -87,7 +93,7 @@ class DetectorVersion:
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """A detector to be registered. gains: out of fold, by repeat; record: JSON values, kept as RECORD."""
+    """A detector to be registered. record: JSON values, kept as RECORD."""
 
     product: str
     kind: str
@@ -95,7 +101,6 @@ class TrainedDetector:
     standing: str
     reason: str
     compared_with: str | None
-    gains: list[float]
     record: Mapping[str, Any]
 
 
@@ -129,6 +134,13 @@ def enter_detector(
         write_json(model / RECORD, trained.record)
         name = model_name(trained.product, trained.kind)
         return _detector(models.register(run, name, model, DIGEST_TAG, _tags(trained)))
+
+
+def judge_again(
+    models: Models, detector: DetectorVersion, standing: Alias, reason: str, compared_with: str
+) -> DetectorVersion:
+    """Put a registered detector's standing anew, see `Models.judge_again`, and return it with that."""
+    return _detector(models.judge_again(detector.registered, standing, reason, compared_with))
 
 
 def localiser_of(models: Models, detector: DetectorVersion, device: str) -> Localiser:
@@ -188,7 +200,6 @@ def _tags(trained: TrainedDetector) -> dict[str, str]:
         BASE_TAG: training.base_digest,
         RECIPE_TAG: json.dumps(dict(training.arms), sort_keys=True),
         SETTINGS_TAG: training.settings,
-        GAINS_TAG: json.dumps(trained.gains),
         STANDING_TAG: trained.standing,
         REASON_TAG: trained.reason,
         **({COMPARED_TAG: trained.compared_with} if trained.compared_with else {}),

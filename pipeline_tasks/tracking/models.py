@@ -1,7 +1,8 @@
 """Registered models in MLflow: versions with tags, and which of them is the champion.
 
 A version is created with all its tags at once and found again by one of them, so that registering twice makes one
-version. What was decided of it is among these tags and never decided again; the aliases follow from it once.
+version. What was decided of it is among these tags, and the aliases follow from it once; it is decided again only by
+`judge_again`.
 """
 
 import json
@@ -18,7 +19,7 @@ Alias = Literal["champion", "challenger"]
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 STANDING_TAG = "defectline.standing"
-"""What a gate made of the version: champion or challenger. It stays, whatever a person makes of it later."""
+"""What a gate made of the version, champion or challenger, whatever a person makes of it later."""
 REASON_TAG = "defectline.reason"
 COMPARED_TAG = "defectline.compared_with"
 """The number of the version that was champion when the gate decided; none if there was none."""
@@ -59,6 +60,14 @@ class Act:
     reason: str
 
 
+@dataclass(frozen=True)
+class Champion:
+    """The champion of a model: its number, and the act by which a person made it that, if one did."""
+
+    number: str
+    act: Act | None
+
+
 def model_name(product: str, kind: str) -> str:
     """Return the name of a product's registered model: its data set ("dataset"), or the detector of the name `kind`."""
     return f"defectline-{product}-{kind}"
@@ -92,6 +101,17 @@ class Models:
         return self._get(model, number) if number else None
 
     @names_errors
+    def present_champion(self, version: ModelVersion) -> Champion | None:
+        """Return who is the champion of a version's model once that version is settled, whether it is yet or not."""
+        known, aliases = self._get(version.model, version.number), self._aliases(version.model)
+        if SETTLED_TAG not in known.tags and _alias_due(known, aliases) == CHAMPION:
+            aliases |= {CHAMPION: known.number}
+        if CHAMPION not in aliases:
+            return None
+        acts = _acts(self._get(version.model, aliases[CHAMPION]), PROMOTIONS_TAG)
+        return Champion(aliases[CHAMPION], Act(*(acts[-1][part] for part in ("by", "at", "reason"))) if acts else None)
+
+    @names_errors
     def settle(self, version: ModelVersion) -> None:
         """Give a version the alias that its standing says, once.
 
@@ -107,6 +127,17 @@ class Models:
             self._client.set_registered_model_alias(known.model, alias, known.number)
         outcome = alias or "none, as " + ", ".join(f"version {aliases[name]} is the {name}" for name in sorted(aliases))
         self._client.set_model_version_tag(known.model, known.number, SETTLED_TAG, outcome)
+
+    @names_errors
+    def judge_again(self, version: ModelVersion, standing: Alias, reason: str, compared_with: str) -> ModelVersion:
+        """Put a version's standing anew, against another champion than it was compared with; `settle` follows.
+
+        The tag `compared_with` is put last: where that was cut short, the version can be seen to be still unjudged.
+        """
+        self._client.delete_model_version_tag(version.model, version.number, SETTLED_TAG)
+        for tag, value in ((STANDING_TAG, standing), (REASON_TAG, reason), (COMPARED_TAG, compared_with)):
+            self._client.set_model_version_tag(version.model, version.number, tag, value)
+        return self._get(version.model, version.number)
 
     @names_errors
     def promote(self, model: str, wanted: str, act: Act) -> tuple[ModelVersion, str | None]:
@@ -189,6 +220,12 @@ def _version(found: Any) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), str(found.source), dict(found.tags))
 
 
+def was_replaced_by(version: ModelVersion, champion: str | None) -> bool:
+    """Tell whether a person has put the version with the number `champion` in the place of this one, and no other."""
+    demotions = _acts(version, DEMOTIONS_TAG)
+    return bool(demotions) and demotions[-1]["other"] == champion
+
+
 def _acts(version: ModelVersion, tag: str) -> list[dict[str, Any]]:
     return list(json.loads(version.tags.get(tag, "[]")))
 
@@ -200,5 +237,5 @@ def _alias_due(version: ModelVersion, aliases: Mapping[str, str]) -> Alias | Non
         return CHAMPION
     if version.standing == CHALLENGER:
         return CHALLENGER if int(aliases.get(CHALLENGER, "0")) <= int(version.number) else None
-    unmoved = champion in (None, version.tags.get(COMPARED_TAG)) and DEMOTIONS_TAG not in version.tags
+    unmoved = champion in (None, version.tags.get(COMPARED_TAG)) and not was_replaced_by(version, champion)
     return CHAMPION if unmoved else None

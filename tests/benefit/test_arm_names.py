@@ -36,6 +36,20 @@ def test_another_spelling_is_refused_by_name(name):
         Arm.read(name, "inpainting")
 
 
+@pytest.mark.parametrize(
+    ("name", "arm"),
+    [
+        ("cutpaste_50", Arm("cutpaste", 50, "flip")),
+        ("cutpaste_25_none", Arm("cutpaste", 25, "none")),
+        ("paste_50", PASTE),
+        ("generator_50", PASTE),
+    ],
+)
+def test_another_source_whose_name_holds_the_generators_is_itself(name, arm):
+    assert Arm.read(name, "paste") == arm
+    assert Arm.read(str(arm), "paste") == arm
+
+
 def test_shares_and_kinds():
     assert [arm.ratio for arm in (REAL, PASTE, Arm("perlin", 100, "flip"))] == [0, 0.5, 1]
     assert [arm.is_real for arm in (REAL, FLIP, PASTE, MADE)] == [True, True, False, False]

@@ -51,6 +51,14 @@ def test_nothing_is_learned_from_a_scored_image_its_part_or_what_was_made_from_t
         assert material.made["inpainting"]
 
 
+def test_there_are_no_more_folds_than_parts_with_defects():
+    assert crossing().folds == 3
+    few = crossing([PITS[0], PITS[2], *NORMALS], pairs=[])
+    assert few.folds == 2
+    few.scores(recipe(few, FLIP), 3)
+    assert len(few.bench.calls) == 2 * 3
+
+
 def test_every_defect_image_and_some_normal_ones_are_scored_once_a_repeat_in_one_order():
     found = crossing()
     scored = found.scores(recipe(found, MADE), 3)

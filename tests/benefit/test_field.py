@@ -114,6 +114,21 @@ def test_a_budget_leaves_seeds_and_then_the_last_arms_out_and_says_so():
     assert len(of.calls) == 2
 
 
+@pytest.mark.parametrize(
+    ("minutes", "arms", "seeds"), [(2.7, 4, 4), (2.0, 4, 3), (1.9, 3, 3), (1.4, 2, 3), (0.9, 2, 2), (0.1, 2, 1)]
+)
+def test_three_seeds_are_kept_as_long_as_there_is_an_arm_to_leave_out(minutes, arms, seeds):
+    """Four arms of five seeds, 10 s each."""
+    result = localised(field(seeds=[0, 1, 2, 3, 4], budget_minutes=minutes), bench(training_seconds=10.0))
+    assert (list(result.arms), result.seeds) == (list(ENTRIES)[:arms], list(range(seeds)))
+    assert len(result.left_out) == 4 - arms + 1
+
+
+def test_two_seeds_that_were_asked_for_are_not_cut_before_arms():
+    result = localised(field(seeds=[0, 1], budget_minutes=0.9), bench(training_seconds=10.0))
+    assert (list(result.arms), result.seeds) == (["real_flip", "chosen"], [0, 1])
+
+
 def test_what_was_chosen_costs_nothing_where_it_is_an_arm_itself():
     entries = recipes([FLIP, MADE, PASTE], dict.fromkeys(DEFECTS, MADE), DEFECTS)
     result = localised(field(entries, budget_minutes=1.5), bench(training_seconds=10.0))
@@ -123,7 +138,8 @@ def test_what_was_chosen_costs_nothing_where_it_is_an_arm_itself():
 def test_with_the_papers_budget_an_arm_costs_what_its_steps_do():
     of = bench(training_seconds=10.0, steps_of={"inpainting": 100})
     result = localised(field(recipes([FLIP, PASTE, MADE], dict.fromkeys(DEFECTS, FLIP), DEFECTS), budget_minutes=1), of)
-    assert (list(result.arms), result.seeds) == (["real_flip", "chosen", "paste_50"], [0, 1])
+    assert (list(result.arms), result.seeds) == (["real_flip", "chosen", "paste_50"], [0, 1, 2])
+    assert [sentence.split(":")[1] for sentence in result.left_out] == [" arm inpainting_50"]
 
 
 def test_shots_of_one_part_count_as_one_test_image():

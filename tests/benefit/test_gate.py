@@ -22,6 +22,13 @@ def champion(gain=None, base_digest="b" * 64):
     )
 
 
+def backends(**named):
+    """A choice with a sound lift, by what each defect is trained with."""
+    found = choice(lift(0.03))
+    defect = found["defects"]["pit"]
+    return found | {"defects": {name: defect | {"backend": backend} for name, backend in named.items()}}
+
+
 def test_the_first_good_one_is_the_champion():
     ruling = rule(choice(lift(0.03)), None)
     assert ruling.standing == "champion"
@@ -96,8 +103,48 @@ def test_where_nothing_was_measured_the_reason_is_passed_on():
     assert ruling.reason == "No lift could be measured for plate: only two images of pit."
 
 
-def test_pasted_pairs_may_be_what_a_champion_is_trained_on():
-    assert rule(choice(lift(0.03), "paste only"), None).standing == "champion"
+def test_pasted_pairs_may_be_what_a_champion_is_trained_on_where_the_data_set_is_pasted():
+    assert rule(choice(lift(0.03), "paste only", generator="paste"), None).standing == "champion"
+
+
+@pytest.mark.parametrize("present", [None, champion(), champion(-0.5)])
+def test_a_gain_by_other_pairs_than_its_own_makes_no_champion(present):
+    ruling = rule(choice(lift(0.03), "paste only"), present)
+    assert ruling.standing == "challenger"
+    assert ruling.reason.startswith("Out of fold, plate trained as chosen differs from real_flip by +0.030 pixel AP")
+    assert ruling.reason.endswith(
+        "; but that is by paste: its own pairs, by inpainting, are not chosen for any defect."
+    )
+
+
+def test_all_other_pairs_are_named():
+    mixed = backends(pit="perlin", scratch="paste", crack=None)
+    assert "but that is by paste, perlin: its own pairs, by inpainting, are" in rule(mixed, None).reason
+
+
+@pytest.mark.parametrize("other", ["paste", None])
+def test_one_defect_that_its_own_pairs_are_chosen_for_is_enough(other):
+    assert rule(backends(pit="inpainting", scratch=other), None).standing == "champion"
+
+
+@pytest.mark.parametrize(("high", "standing"), [(-0.001, "challenger"), (0.0, "champion"), (0.01, "champion")])
+def test_a_defect_that_it_convincingly_does_worse_on_bars_it_however_well_the_others_do(high, standing):
+    gained = lift(0.03)
+    gained["per_defect"] |= {"scratch": {"gain": -0.05, "low": -0.09, "high": high, "probability": 0.02}}
+    ruling = rule(choice(gained), None)
+    assert ruling.standing == standing
+    assert ruling.reason.endswith("; but it does worse on scratch (-0.050), beyond the interval.") == (high < 0)
+
+
+def test_every_defect_that_it_does_worse_on_is_named():
+    worse = lift(-0.05)["per_defect"]
+    ruling = rule(choice(lift(0.03) | {"per_defect": worse}), None)
+    assert ruling.reason.endswith("; but it does worse on pit (-0.050), scratch (-0.050), beyond the interval.")
+
+
+def test_what_the_lift_is_over_is_said():
+    several = lift(0.03) | {"best_real": "the best real arm of each defect"}
+    assert "differs from the best real arm of each defect by +0.030" in rule(choice(several), None).reason
 
 
 def test_a_champion_by_hand_without_a_lift_bars_nobody():

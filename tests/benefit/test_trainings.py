@@ -4,9 +4,11 @@ from itertools import count
 import numpy as np
 import pytest
 from benches import CLASSIC, FLIP, MADE, PASTE, MemoryShelf, piece
+from interruptions import counted
 from rows import noisy_sample
 from settings import small_detector
 
+from pipeline_tasks.benefit import trainings
 from pipeline_tasks.benefit.arms import Arm
 from pipeline_tasks.benefit.material import Material, real_piece
 from pipeline_tasks.benefit.trainings import Bench
@@ -112,6 +114,31 @@ def test_what_an_arm_does_not_draw_on_does_not_matter(change):
     assert key(**change) == key()
 
 
+@pytest.mark.parametrize(
+    ("kind", "own", "others"),
+    [
+        ("unet", {"steps": 3}, [{"draem": {"steps": 3}}, {"classifier": {"steps": 3}}]),
+        ("draem", {"draem": {"steps": 3}}, [{"classifier": {"steps": 3}}]),
+        ("classifier", {"classifier": {"steps": 3}}, [{"draem": {"steps": 3}}]),
+    ],
+)
+def test_the_device_and_the_parameters_of_other_kinds_do_not_matter(kind, own, others):
+    expected = key(kind=kind)
+    assert key(kind=kind, params=small_detector(**own)) != expected
+    for change in [*others, {"device": "cuda"}]:
+        assert key(kind=kind, params=small_detector(**change)) == expected
+
+
+def test_a_duration_is_kept_by_what_bears_on_it():
+    def asked(**about):
+        shelf = Keys()
+        bench(shelf, **about).seconds(MATERIAL, RECIPE, 1, IMAGES)
+        return shelf.asked
+
+    others = small_detector(device="cuda", draem={"steps": 3})
+    assert asked() == asked(params=others) != asked(params=small_detector(steps=3))
+
+
 def test_a_defect_whose_real_images_are_all_left_out_is_no_trouble():
     """Nor is it without pairs, without normal images, or with a single image in all."""
     for real in (REAL[:2], REAL[2:], REAL[2:3], REAL[:1]):
@@ -130,6 +157,27 @@ def test_the_duration_is_measured_once_and_then_kept():
     timed = [bench(shelf, clock=lambda: float(next(ticks))).seconds(MATERIAL, RECIPE, 1, IMAGES) for _ in range(2)]
     assert timed == [7, 7]
     assert next(ticks) == 14
+
+
+@pytest.mark.parametrize("kind", ["unet", "classifier"])
+def test_what_was_trained_to_measure_the_duration_is_not_trained_again(kind):
+    with counted(trainings, "train_classifier" if kind == "classifier" else "train_localiser") as trained:
+        one = bench(kind=kind)
+        one.seconds(MATERIAL, RECIPE, 1, IMAGES)
+        found = one.arrays(MATERIAL, RECIPE, 1, IMAGES)
+    assert len(trained) == 1
+    fresh = bench(kind=kind).arrays(MATERIAL, RECIPE, 1, IMAGES)
+    assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in fresh.items()}
+
+
+def test_where_the_duration_alone_is_missing_it_is_measured_anew():
+    shelf, ticks = MemoryShelf(), count(0, 7)
+    one = bench(shelf, clock=lambda: float(next(ticks)))
+    kept = one.arrays(MATERIAL, RECIPE, 1, IMAGES)
+    assert next(ticks) == 0
+    assert [one.seconds(MATERIAL, RECIPE, 1, IMAGES) for _ in range(2)] == [7, 7]
+    assert one.arrays(MATERIAL, RECIPE, 1, IMAGES) is kept
+    assert next(ticks) == 21
 
 
 def test_with_equal_steps_every_arm_takes_as_many_and_with_the_papers_budget_as_its_images_say():

@@ -73,6 +73,14 @@ def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(options, at):
     assert len(rest) == len(unbroken) - (at - 1)
 
 
+def test_what_is_trained_to_plan_by_is_not_trained_again(options, tmp_path):
+    write_settings(tmp_path, choose=TINY | {"budget_minutes": 60.0}, detector=SMALL_DETECTOR)
+    with counted(trainings, "train_localiser") as trained:
+        choose(**options)
+    assert result()["left_out"] == []
+    assert len(trained) == 3 * 2 * 2
+
+
 def test_the_next_run_trains_only_what_has_changed(options):
     choose(**options)
     with counted(trainings, "train_localiser") as again:

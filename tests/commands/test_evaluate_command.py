@@ -108,6 +108,30 @@ def test_a_killed_run_goes_on_where_it_was_and_writes_the_same(options):
     assert len(rest) == 1
 
 
+def test_what_is_trained_to_plan_by_is_not_trained_again(options, tmp_path):
+    write_settings(tmp_path, **SECTIONS | {"evaluate": TINY | {"budget_minutes": 60.0}})
+    with counted(trainings, "train_localiser") as trained:
+        evaluate(**options)
+    assert len(trained) == 3
+
+
+def test_another_device_or_section_of_another_kind_repeats_nothing(options, tmp_path):
+    evaluate(**options)
+    write_settings(tmp_path, **SECTIONS | {"detector": SMALL_DETECTOR | {"device": "auto", "draem": {"steps": 3}}})
+    with counted(trainings, "train_localiser") as again:
+        evaluate(**options)
+    assert again == []
+
+
+def test_a_classifier_opens_images_no_larger_than_it_needs(options, tmp_path, monkeypatch):
+    detector = SMALL_DETECTOR | {"max_image_px": 400}
+    write_settings(tmp_path, **SECTIONS | {"detector": detector, "evaluate": TINY | {"detectors": ["classifier"]}})
+    opened, real = [], trainings.open_scene
+    monkeypatch.setattr(trainings, "open_scene", lambda image, mask, most: opened.append(most) or real(image, mask, 64))
+    evaluate(**options)
+    assert set(opened) == {2 * SMALL_DETECTOR["classifier"]["resolution_px"]}
+
+
 def test_a_kill_after_the_last_training_loses_none_of_them(options):
     with killed_at(1, likeness, "train_classifier"):
         evaluate(**options)

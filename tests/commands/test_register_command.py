@@ -360,15 +360,28 @@ def test_a_version_without_a_lift_is_a_challenger_that_recommends_real_images_al
     assert {defect: found["arm"] for defect, found in recommended.items()} == dict.fromkeys(DEFECTS, "real_flip")
 
 
+def test_a_version_whose_data_have_returned_is_told_from_the_champion_of_today(workspace):
+    for gain in (0.03, 0.05, 0.03):
+        refresh(choice(lift(gain)))
+    assert aliases() == {"champion": "2"}
+    page = Path(latest()["report"]).read_text()
+    assert '<span class="badge superseded">superseded</span> Version 1 of defectline-plate-dataset is kept' in page
+    assert "version 2 is the champion." in page and "by hand" not in page
+    assert f"When it was registered, the gate made it a champion: {reason_of('1')}" in " ".join(page.split())
+
+
 def test_a_promotion_by_hand_survives_every_repetition_and_bars_what_is_worse(workspace):
     for gain in (0.05, 0.03):
         refresh(choice(lift(gain)))
-    page = Path(latest()["report"]).read_bytes()
     promote("plate", "2", "the customer asked for it")
-    for gain in (0.05, 0.03):
+    told = ["is kept beside; version 2 is the champion.", "is the one to train with."]
+    ruled = ["the gate made it a champion: Out of fold", "the gate made it a challenger: Out of fold"]
+    for gain, sentence, ruling in zip((0.05, 0.03), told, ruled, strict=True):
         refresh(choice(lift(gain)))
         assert aliases() == {"champion": "2"}
-    assert Path(latest()["report"]).read_bytes() == page
+        page = Path(latest()["report"]).read_text()
+        assert sentence in page and ruling in page
+        assert "Version 2 was made the champion by hand, by " in page and ": the customer asked for it</p>" in page
     assert len(versions("plate-dataset")) == 2
     (act,) = json.loads(client().get_model_version("defectline-plate-dataset", "2").tags["defectline.promotions"])
     assert (act["reason"], act["other"]) == ("the customer asked for it", "1")

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from rows import noisy_sample, pair
 from settings import SMALL_DETECTOR, write_settings
 
+from pipeline_tasks.benefit.gate import Ruling
 from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.commands.promote import promote
 from pipeline_tasks.commands.retrain import retrain
@@ -117,7 +118,6 @@ def test_the_champion_data_set_is_trained_on_and_the_detector_registered(workspa
     (tags,) = versions().values()
     assert (tags["defectline.lock"], tags["defectline.git_revision"]) == (version, "abc")
     assert json.loads(tags["defectline.recipe"]) == found["arms"]
-    assert json.loads(tags["defectline.out_of_fold_gains"]) == found["out_of_fold"]["against"]["per_run"]
     assert json.loads(tags["defectline.detector"])["steps"] == SMALL_DETECTOR["steps"]
     assert tags["defectline.standing"] == found["standing"] == next(iter(aliases()))
     run = MlflowClient(uri()).get_run(result()["mlflow_run"])
@@ -191,8 +191,59 @@ def test_a_later_data_set_is_compared_with_what_the_champion_learned(workspace, 
     assert not found["against"]["same_mixture"] and found["against"]["same_base"]
     assert versions()["2"]["defectline.compared_with"] == "1"
     assert found["test"]["theirs"]["pixel_ap"] is not None
-    wins = found["out_of_fold"]["against"]["difference"] >= 0
+    against = found["out_of_fold"]["against"]
+    wins = min(against["per_run"]) > 0 and against["probability"] >= found["confidence"]
     assert aliases() == ({"champion": "2"} if wins else {"champion": "1", "challenger": "2"})
+
+
+def returned(workspace, ruling, monkeypatch):
+    """Train on real images, then on others, then find the first ones again, where the gate rules so."""
+    write_lock()
+    retrain("plate")
+    write_settings(workspace, **QUICK | {"retrain": {"seed": 1}})
+    retrain("plate")
+    promote("plate", "2", "for the test", detector="unet")
+    client, model = MlflowClient(uri()), "defectline-plate-unet"
+    client.delete_model_version_tag(model, "1", "defectline.demotions")  # as if the gate had done it
+    write_settings(workspace, **QUICK)
+    monkeypatch.setattr("pipeline_tasks.stages.retrain.rule", lambda _: Ruling(*ruling))
+    monkeypatch.setattr("pipeline_tasks.stages.retrain.train_localiser", lambda *_: pytest.fail("trained again"))
+
+
+@pytest.mark.parametrize(
+    ("standing", "then"), [("champion", {"champion": "1"}), ("challenger", {"champion": "2", "challenger": "1"})]
+)
+def test_where_the_data_return_an_earlier_detector_is_judged_against_the_present_champion(
+    workspace, monkeypatch, capsys, standing, then
+):
+    returned(workspace, (standing, "So ruled."), monkeypatch)
+    for _ in range(2):
+        retrain("plate")
+        assert aliases() == then
+        assert "Judged again, as another one is the champion by now: So ruled." in capsys.readouterr().out
+        monkeypatch.setattr("pipeline_tasks.stages.retrain.rule", lambda _: pytest.fail("judged twice"))
+    assert (len(versions()), versions()["1"]["defectline.compared_with"]) == (2, "2")
+
+
+def test_what_a_person_has_put_in_its_place_stays(workspace, monkeypatch):
+    write_lock()
+    retrain("plate")
+    write_settings(workspace, **QUICK | {"retrain": {"seed": 1}})
+    retrain("plate")
+    promote("plate", "2", "for the test", detector="unet")
+    write_settings(workspace, **QUICK)
+    monkeypatch.setattr("pipeline_tasks.stages.retrain.rule", lambda _: pytest.fail("judged again"))
+    retrain("plate")
+    assert aliases() == {"champion": "2"}
+
+
+def test_without_test_images_a_detector_is_registered_and_told(workspace):
+    for defect in ("good", "pit"):
+        write_rows(Path(f"data/test/plate/{defect}.parquet"), [], Sample)
+    write_lock()
+    retrain("plate")
+    assert aliases() == {"champion": "1"}
+    assert "There are no test images." in Path("reports/detectors/plate.html").read_text()
 
 
 def test_what_choose_has_scored_on_folds_is_not_trained_for_again(workspace, monkeypatch):

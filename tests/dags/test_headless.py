@@ -99,6 +99,7 @@ def test_what_a_killed_launcher_left_is_cleared_and_a_running_airflow_is_used(pr
     assert (status, run_states(project)) == (0, ["failed", "success"]), output
     assert "generate@plate-pit               crashed, will be tried again" in output
     assert "3 stages ran, 0 restored from the run-cache, 1 unchanged" in output
+    wait_for(lambda: run_states(project, "detector_retraining") == ["success"])  # nothing is refreshed beside it
 
     status, output = finish(launch("refresh"))
     assert (status, run_states(project)) == (0, ["failed", "success", "success"]), "no run of the schedule's"

@@ -1,4 +1,4 @@
-"""A refresh while another one is under way."""
+"""A refresh while another one, or a retraining, is under way."""
 
 from types import SimpleNamespace
 
@@ -10,10 +10,13 @@ from dags.headless.lifecycle import Running
 from dags.headless.refresh import Order, refresh
 
 
-def test_where_the_schedule_is_refreshing_a_second_refresh_starts_nothing(tiny_pipeline, monkeypatch):
-    airflow = SimpleNamespace(url="http://127.0.0.1:1", dag="dataset_refresh", active_runs=lambda: ["scheduled"])
-    airflow.for_dag = lambda _: airflow
-    monkeypatch.setattr(launcher, "find_running", lambda _: Running(airflow, {}))
+@pytest.mark.parametrize(("under_way", "what"), [("dataset_refresh", "refresh"), ("detector_retraining", "retraining")])
+def test_a_refresh_starts_nothing_while_its_files_are_written_or_read(tiny_pipeline, monkeypatch, under_way, what):
+    def for_dag(dag):
+        runs = ["scheduled"] if dag == under_way else []
+        return SimpleNamespace(url="http://127.0.0.1:1", dag=dag, active_runs=lambda: runs, for_dag=for_dag)
+
+    monkeypatch.setattr(launcher, "find_running", lambda _: Running(for_dag("dataset_refresh"), {}))
     monkeypatch.setattr(launcher, "start_airflow", lambda *_: pytest.fail("started another one"))
-    with pytest.raises(HeadlessError, match=r"a refresh is running already, see http://127\.0\.0\.1:1; wait for it"):
+    with pytest.raises(HeadlessError, match=rf"a {what} is running already, see http://127\.0\.0\.1:1; wait for it"):
         refresh(Home(tiny_pipeline), Order(), None)

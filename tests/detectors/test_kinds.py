@@ -137,7 +137,7 @@ def test_the_description_says_what_is_trained_and_how(kind, network):
     assert found["precision"] in {"float32", "bfloat16"}
     assert found["loss"]
     assert json.loads(json.dumps(found)) == found
-    assert not {"epochs", "threads", "classifier", "draem"} & found.keys()
+    assert not {"epochs", "classifier", "draem"} & found.keys()
 
 
 def test_the_description_of_the_papers_budget_names_epochs():

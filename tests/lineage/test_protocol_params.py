@@ -126,7 +126,8 @@ def test_a_wrong_change_is_told_before_anything_runs(text, complaint):
 )
 def test_pairs_are_counted_by_defect_product_or_real_image(pairs, each, total):
     changes = pairs_changes(pairs, defects=3, real_images=21)
-    assert changes == {"masks": {"pairs_per_defect": each}, "evaluate": {"pairs_per_arm": total}}
+    per_arm = {"pairs_per_arm": total}
+    assert changes == {"masks": {"pairs_per_defect": each}, "choose": per_arm, "evaluate": per_arm}
     assert pairs_changes(None, 3, 21) == {}
 
 

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
 from pipeline_tasks.measures.pixels import SCORES, count_scores, pixel_scores
 from pipeline_tasks.measures.regions import pro_score, region_overlap
@@ -15,6 +15,7 @@ from pipeline_tasks.measures.scored import (
     pack,
     pooled_counts,
     score_image,
+    spread,
     unpack,
 )
 
@@ -88,6 +89,12 @@ def test_image_scores_are_scikit_learns():
     assert found["image_auroc"] == pytest.approx(roc_auc_score(truth, scores))
     assert found["image_ap"] == pytest.approx(average_precision_score(truth, scores))
     assert found["image_f1_max"] == pytest.approx(np.max(2 * precision * recall / (precision + recall + 1e-12)))
+    assert found["image_f1"] == pytest.approx(f1_score(truth, np.array(scores) >= 0.5))
+
+
+@pytest.mark.parametrize(("defect", "f1"), [([0.5, 0.4], 2 / 3), ([0.4, 0.3], 0.0)])
+def test_an_image_is_called_defective_from_one_half_on(defect, f1):
+    assert image_scores([0.1, 0.49], defect)["image_f1"] == pytest.approx(f1)
 
 
 def test_image_auroc_counts_pairs_in_order():
@@ -120,3 +127,7 @@ def test_scores_over_seeds():
 
 def test_one_seed_shows_no_spread():
     assert over_seeds([{"pixel_ap": 0.2}]) == {"pixel_ap": {"mean": 0.2, "std": None, "values": [0.2]}}
+
+
+def test_the_spread_of_nothing_is_none():
+    assert spread([]) is None

@@ -14,15 +14,17 @@ def cells(table, number):
 
 def test_arms_stand_in_the_order_given_with_their_scores_and_spreads():
     scores = section({"real_flip": arm(0.5), "paste_50": arm(0.6, 0.1, synthetic_images=1200)}).scores
-    assert scores.columns == ["pixel AP", "pixel AUROC", "image AUROC", "synthetic images"]
+    assert scores.columns == ["pixel AP", "pixel F1 at 0.5", "pixel AUROC", "image AUROC", "synthetic images"]
     assert [head for head, _ in scores.rows] == ["real images with flips", "50% pasted, flips"]
     assert scores.notes == ["real_flip", "paste_50"]
-    assert cells(scores, 1) == [("0.600", "±\xa00.010"), ("0.900", "±\xa00.010"), ("n/a", ""), ("1,200", "")]
+    figures = [(text, "±\xa00.010") for text in ("0.600", "0.400", "0.900")]
+    assert cells(scores, 1) == [*figures, ("n/a", ""), ("1,200", "")]
 
 
 def test_further_scores_and_those_by_defect_are_kept_apart():
-    further, by_defect = section({"real_flip": arm(0.5), "paste_50": arm(0.6, 0.1)}).more
-    assert (further.title, further.columns) == ("Further scores", ["pixel F1 at 0.5"])
+    miou = {"pixel_miou": score(0.7)}
+    further, by_defect = section({"real_flip": arm(0.5, **miou), "paste_50": arm(0.6, 0.1, **miou)}).more
+    assert (further.title, further.columns) == ("Further scores", ["mIoU at 0.5"])
     assert (by_defect.title, by_defect.columns) == ("pixel AP by defect", ["pit", "scratch"])
     assert cells(by_defect, 0) == [("0.500", "±\xa00.010")] * 2
 
@@ -30,8 +32,8 @@ def test_further_scores_and_those_by_defect_are_kept_apart():
 def test_a_defect_that_one_arm_lacks_has_no_score():
     lacking = arm(0.6, 0.1, per_defect={"pit": {"pixel_ap": score(0.7), "image_auroc": None}})
     tables = section({"real_flip": arm(0.5), "paste_50": lacking}).more
-    assert [table.title for table in tables] == ["Further scores", "pixel AP by defect"]
-    assert cells(tables[1], 1) == [("0.700", "±\xa00.010"), ("n/a", "")]
+    assert [table.title for table in tables] == ["pixel AP by defect"]
+    assert cells(tables[0], 1) == [("0.700", "±\xa00.010"), ("n/a", "")]
 
 
 @pytest.mark.parametrize(("mean", "std", "best"), [(0.60, 0.01, True), (0.60, 0.1, False), (0.515, 0.01, False)])
@@ -75,6 +77,13 @@ def test_missing_scores_have_reasons_and_intervals_their_width():
     assert found.reasons == ["No image AUROC: there are no normal test images."]
     assert found.level == "80%"
     assert found.about == "network: BasicUNet; loss: focal"
+
+
+def test_each_detector_tells_the_seeds_that_it_had_time_for():
+    arms = {"real_flip": arm(0.5)}
+    both = {"unet": {"arms": arms, "seeds": [0, 1, 2]}, "classifier": {"arms": arms, "seeds": [0]}}
+    told = [found.spread for found in detector_sections(evaluation(seeds=[0, 1, 2], detectors=both))]
+    assert told == ["Mean ± standard deviation over 3 seeds", "One seed"]
 
 
 @pytest.mark.parametrize("empty", [{}, {"detectors": {}}, {"detectors": {"unet": {"arms": {}}}}])

@@ -69,6 +69,15 @@ def test_a_single_seed_has_no_spread():
     assert "U-Net localiser, one seed; [90% interval]" in told
 
 
+def test_each_detector_tells_its_own_seeds():
+    evaluation = copy.deepcopy(EVALUATION)
+    unet = evaluation["detectors"]["unet"]
+    evaluation["detectors"] |= {"classifier": unet | {"about": {"network": "resnet34"}, "seeds": [0, 1]}}
+    told = product_text("plate", "few-shot-10", [[FIRST | {"evaluation": evaluation}]])
+    assert "U-Net localiser, mean ± standard deviation over 3 seeds; [90% interval]" in told
+    assert "Classifier (resnet34), mean ± standard deviation over 2 seeds; [90% interval]" in told
+
+
 def test_runs_stand_side_by_side_in_what_their_pairs_are_like():
     other = copy.deepcopy(FIRST) | {"name": "no-code"}
     other["evaluation"]["generation"] = {"deep_pit": {"fid_own": 0.5}}

@@ -30,7 +30,7 @@ def test_the_verdict_comes_first_then_the_evidence():
         "2 deep scratch, 3 pit and 40 normal",
         "repeat 1 repeat 2 mean this detector 0.540 0.520 0.530 the champion then, version 2 0.500 0.500 0.500",
         "difference +0.040 +0.020 +0.030",
-        "On the real test split 4 deep scratch, 20 pit and 30 normal images",
+        "On the real test split 4 deep scratch, 20 pit and 30 normal test images, which have no part in the decision.",
         "pixel AP PRO pixel AUROC image AUROC this detector 0.625 0.750 0.900 –",
         "the champion then, version 2 0.500 0.750 0.900 –",
         "What it was trained on",
@@ -65,7 +65,17 @@ def test_without_champions_there_is_one_row_and_the_incumbent():
 def test_what_could_not_be_measured_says_why():
     said = words(page(record("2", UNMEASURED)))
     assert "Nothing was measured: no defect is shown by two parts." in said
-    assert "difference" not in said
+    assert "difference" not in said and "only these decide" not in said
+
+
+def test_without_test_images_the_rest_is_told():
+    nothing = dict.fromkeys(("pixel_ap", "pro")) | {"per_defect": {}}
+    said = words(page(record("2", test_images={}, test={"ours": nothing, "theirs": nothing})))
+    assert "On the real test split There are no test images. What it was trained on" in said
+
+
+def test_one_repeat_is_told_as_such():
+    assert "5 folds, once; only these decide." in words(page(record(repeats=1)))
 
 
 def test_it_needs_no_other_file_and_escapes_what_it_is_given():

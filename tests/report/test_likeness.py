@@ -43,7 +43,7 @@ def test_without_points_there_is_no_map(empty):
 
 
 def measures(**values):
-    return {"pairs": 200, "real": 7, "network": "resnet18 trained on plate", **values}
+    return {"pairs": 200, "real": 7, "base": 3, "network": "resnet18 trained on plate", "reasons": {}, **values}
 
 
 def test_measures_are_named_with_their_network():
@@ -52,13 +52,19 @@ def test_measures_are_named_with_their_network():
     assert found.table.columns == ["pit", "dent"]
     rows = [(head, [cell.text for cell in cells]) for head, cells in found.table.rows]
     assert rows == [
-        ("images compared", ["200 / 7", "200 / 7"]),
+        ("images compared", ["200 / 7 / 3", "200 / 7 / 3"]),
         ("KID × 1000 (resnet18 plate)", ["12.3", "3"]),
         ("IC-LPIPS (alex)", ["n/a", "n/a"]),
         ("nearest mask iou", ["0.5", "n/a"]),
     ]
     assert len(found.table.notes) == len(rows)
     assert found.sentence.endswith("Features: resnet18 trained on plate.")
+
+
+def test_without_a_network_what_needs_none_is_told():
+    found = generation_measures({"pit": measures(mask_iou=0.5, network=None, reasons={"network": "one class"})})
+    assert [head for head, _ in found.table.rows] == ["images compared", "mask iou"]
+    assert "Features" not in found.sentence
 
 
 @pytest.mark.parametrize("empty", [None, {}, {"pit": {"pairs": 0, "real": 0, "network": ""}}])

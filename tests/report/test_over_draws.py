@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline_tasks.report.over_draws import arms_by_detector, durations, likeness, spread
+from pipeline_tasks.report.over_draws import arms_by_detector, durations, likeness
 
 
 def score(*values):
@@ -62,7 +62,3 @@ def test_durations_are_of_training_and_of_each_pair():
 @pytest.mark.parametrize("seconds", [{}, {"train@plate": 60.0, "generate@plate-pit": None}])
 def test_what_was_resumed_or_not_run_has_no_duration(seconds):
     assert durations([[run(seconds=seconds, pairs={"pit": 50})]])["inpainting"]["pair"] is None
-
-
-def test_the_spread_of_one_value_is_none():
-    assert spread([0.25]) == {"mean": 0.25, "std": None, "values": [0.25]} and spread([]) is None

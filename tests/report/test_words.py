@@ -1,6 +1,15 @@
 import pytest
 
-from pipeline_tasks.report.words import arm_words, detector_words, in_order, joined, mixture_words, score_words, signed
+from pipeline_tasks.report.words import (
+    arm_words,
+    detector_words,
+    in_order,
+    joined,
+    mixture_words,
+    score_words,
+    signed,
+    spread_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +54,26 @@ def test_known_scores_come_first_and_others_keep_their_names():
     assert [detector_words(kind) for kind in ("unet", "new_one")] == ["U-Net localiser", "new one"]
 
 
-@pytest.mark.parametrize(("parts", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_a_classifier_is_named_with_its_network():
+    assert detector_words("classifier", {"network": "resnet34"}) == "Classifier (resnet34)"
+    assert detector_words("classifier") == "Classifier"
+    assert detector_words("unet", {"network": "MONAI BasicUNet"}) == "U-Net localiser"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([1], "one seed"),
+        ([3, 3], "mean ± standard deviation over 3 seeds"),
+        ([3, 2], "mean ± standard deviation over 2 or 3 seeds"),
+    ],
+)
+def test_what_figures_are_over_is_told(seeds, words):
+    assert spread_words(seeds) == words
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
 def test_lists_are_joined(parts, text):
     assert joined(parts) == text

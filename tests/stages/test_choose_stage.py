@@ -5,7 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 from benches import CLASSIC, FLIP, MADE, PASTE, REAL, GradedBench, MemoryShelf
-from drawn_marks import marked_pairs, mislabelled, real_marks
+from drawn_marks import marked_pairs, mislabelled, pasted_pairs, real_marks
 from rows import noisy_sample, pair
 from settings import settings, small_detector
 
@@ -85,7 +85,27 @@ def test_the_lift_is_that_of_the_chosen_mixture_over_the_best_real_arm():
     assert (lift["arm"], lift["best_real"], len(lift["gains"])) == ("chosen", "real_flip", 2)
     gains = np.subtract(arms["inpainting_50"]["pixel_ap"]["values"], arms["real_flip"]["pixel_ap"]["values"])
     assert lift["gains"] == pytest.approx(gains.tolist(), abs=1e-4)
+    assert list(lift["per_defect"]) == ["pit", "scratch"]
+    for defect, found in lift["per_defect"].items():
+        assert found == {name: result["defects"][defect][name] for name in ("gain", "low", "high", "probability")}
     assert rule(result, None).standing == "champion"
+
+
+def test_the_lift_is_over_the_best_real_arm_of_each_defect():
+    """Without flips scratches are found better, pits worse: what was trained with both is measured itself."""
+    bench = GradedBench(lambda arm, path: 2.5 if arm == REAL and "scratch" in path else GRADES[arm])
+    result = run(bench)
+    lift, arms = result["lift"], result["arms"]
+    assert {d: found["best_real"] for d, found in result["defects"].items()} == {"pit": "real_flip", "scratch": "real"}
+    assert lift["best_real"] == "the best real arm of each defect"
+    assert len(bench.calls) == 5 * 3 * 2
+    assert [recipe for _, recipe, _, _ in bench.calls[-6:]] == [{"pit": FLIP, "scratch": REAL}] * 6
+    chosen = arms["inpainting_50"]["pixel_ap"]["mean"]
+    assert 0 < lift["gain"] < min(chosen - arms[real]["pixel_ap"]["mean"] for real in ("real_flip", "real")) - 0.01
+    for defect, found in lift["per_defect"].items():
+        assert found["gain"] == pytest.approx(result["defects"][defect]["gain"])
+        assert found["low"] <= found["gain"] <= found["high"]
+    assert "differs from the best real arm of each defect by" in rule(result, None).reason
 
 
 def test_where_defects_are_trained_differently_the_mixture_is_measured_itself():
@@ -99,6 +119,8 @@ def test_where_defects_are_trained_differently_the_mixture_is_measured_itself():
     assert len(bench.calls) == 5 * 3 * 2
     assert {str(arm) for arm in bench.calls[-1][1].values()} == {"inpainting_50", "real_flip"}
     assert 0 < result["lift"]["gain"] < run(graded())["lift"]["gain"]
+    assert result["lift"]["best_real"] == "real_flip"
+    assert result["lift"]["per_defect"]["pit"]["gain"] > result["lift"]["per_defect"]["scratch"]["gain"] == 0
 
 
 def test_an_arm_without_pairs_of_a_defect_is_none_for_it():
@@ -121,6 +143,21 @@ def test_a_generator_that_pastes_is_one_arm():
     assert list(result["arms"]) == ["real_flip", "paste_50", "real"]
     assert {found["outcome"] for found in result["defects"].values()} == {"paste only"}
     assert result["lift"]["gain"] > 0
+    assert rule(result, None).standing == "champion"
+
+
+def test_a_generators_pairs_are_not_chosen_where_pasting_was_not_measured():
+    result = run(graded(), arms=["real_flip", "generator_50", "real"])
+    assert {found["outcome"] for found in result["defects"].values()} == {"no synthesis"}
+    assert all("this is not believed." in found["reason"] for found in result["defects"].values())
+    assert result["lift"] is None
+
+
+def test_where_pasting_wins_the_generators_data_set_is_no_champion():
+    result = run(graded(GRADES | {PASTE: 4.0, MADE: 3.0}))
+    assert {found["outcome"] for found in result["defects"].values()} == {"paste only"}
+    assert result["lift"]["gain"] > 0
+    assert rule(result, None).standing == "challenger"
 
 
 def test_arms_without_pairs_are_left_out_and_named():
@@ -156,6 +193,7 @@ def test_where_nothing_can_be_left_out_nothing_is_chosen_and_the_reason_is_given
     result = run(bench, base)
     assert bench.calls == []
     assert (result["arms"], result["lift"]) == ({}, None)
+    assert (result["folds"], result["repeats"]) == (0, 0)
     assert result["reason"] == "No defect is shown by two parts or more, one to learn from and one to be left out."
     assert {found["outcome"] for found in result["defects"].values()} == {"undecidable"}
     assert result["reason"].rstrip(".") in rule(json.loads(as_json(result)), None).reason
@@ -167,6 +205,12 @@ def test_pairs_of_a_defect_that_is_learned_on_another_product_cannot_be_measured
     assert result["defects"]["crack"]["outcome"] == "undecidable"
     assert result["defects"]["crack"]["reason"] == "There is no real image of it to measure with."
     assert result["lift"]["gain"] > 0
+
+
+def test_the_folds_are_those_that_there_were():
+    two_pits = BASE[:6]
+    result = run(graded(), two_pits, pairs={}, folds=5, repeats=3)
+    assert (result["folds"], result["repeats"]) == (2, 3)
 
 
 @pytest.mark.parametrize("place", [0, -1])
@@ -183,6 +227,7 @@ def test_a_budget_leaves_arms_and_repeats_out_and_says_so():
     result = run(bench, repeats=4, budget_minutes=4.0)
     assert list(result["arms"]) == ["real_flip", "paste_50", "inpainting_50"]
     assert len(result["arms"]["real_flip"]["pixel_ap"]["values"]) == len(result["lift"]["gains"]) == 2
+    assert (result["folds"], result["repeats"]) == (3, 2)
     why = "over the budget of 4 minutes (one repeat of real_flip takes 30 s)"
     assert result["left_out"] == [f"arm real: {why}", f"2 of 4 repeats: {why}"]
 
@@ -231,9 +276,9 @@ def test_another_seed_cuts_and_trains_otherwise():
     assert one != other
 
 
-@pytest.mark.parametrize(("kill_after", "slower"), [(0, 1), (1, 90), (6, 90)])
+@pytest.mark.parametrize(("kill_after", "slower"), [(0, 1), (1, 1), (2, 90), (6, 90)])
 def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one_does(kill_after, slower):
-    """It plans by the duration that was measured before the kill, however slow the machine has become."""
+    """It plans by the duration that was kept before the kill, if one was, however slow the machine has become."""
     values = {"arms": ["real_flip", "generator_50", "real"], "folds": 2, "budget_minutes": 0.2}
     unbroken, shelf = MemoryShelf(), MemoryShelf(kill_after)
     expected = run(trained(unbroken), **values)
@@ -248,22 +293,24 @@ def test_a_killed_run_goes_on_and_ends_as_an_unbroken_one_does(kill_after, slowe
 
 
 class TestTheGateSeesWhatPairsAreWorth:
-    """Real U-Nets on drawn marks: pairs that look like the real ones, and the same with their masks shuffled."""
+    """Real U-Nets on drawn marks: pairs that look like the real ones, the same with their masks shuffled, and pasted
+    ones, which show fewer of the colours and gain less."""
 
     @pytest.fixture(scope="class")
     def shelf(self):
-        """Detectors of real images alone are trained once."""
+        """What several tests train is trained once."""
         return MemoryShelf()
 
-    def chosen(self, shelf, pairs):
+    def chosen(self, shelf, pairs, pasted=()):
         bench = trained(shelf, steps=60, batch_size=8, learning_rate=0.02)
-        arms = ["real_flip", "generator_100"]
-        sources = {"inpainting": lambda: iter(pairs)}
+        arms = ["real_flip", "paste_50", "generator_100"]
+        sources = {"inpainting": lambda: iter(pairs), "paste": lambda: iter(pasted)}
         return run(bench, real_marks(), sources, seed=2, arms=arms, folds=2, draws=300, pairs_per_arm=48)
 
     def test_perfect_pairs_are_chosen_and_make_a_champion(self, shelf):
-        result = self.chosen(shelf, marked_pairs())
-        assert result["defects"]["mark"]["outcome"] == "synthesis"
+        result = self.chosen(shelf, marked_pairs(), pasted_pairs())
+        found = result["defects"]["mark"]
+        assert (found["outcome"], found["backend"]) == ("synthesis", "inpainting")
         assert len(result["lift"]["gains"]) == 2
         assert min(result["lift"]["gains"]) > 0.1
         assert result["lift"]["probability"] >= 0.9
@@ -271,7 +318,27 @@ class TestTheGateSeesWhatPairsAreWorth:
         assert ruling.standing == "champion"
         assert "positive in every repeat" in ruling.reason
 
-    def test_the_same_pairs_with_their_masks_shuffled_are_refused_with_the_reason(self, shelf):
+    def test_without_pasted_ones_even_perfect_pairs_are_not_believed(self, shelf):
+        result = self.chosen(shelf, marked_pairs())
+        found = result["defects"]["mark"]
+        assert (found["outcome"], found["arm"], result["lift"]) == ("no synthesis", "real_flip", None)
+        assert found["gain"] > 0.1
+        assert "pasting shows no gain: this is not believed" in found["reason"]
+        assert rule(result, None).standing == "challenger"
+
+    def test_pairs_with_their_masks_shuffled_make_no_champion_though_the_pasted_ones_gain(self, shelf):
+        result = self.chosen(shelf, mislabelled(marked_pairs()), pasted_pairs())
+        found, arms = result["defects"]["mark"], result["arms"]
+        assert (found["outcome"], found["arm"]) == ("paste only", "paste_50")
+        assert arms["real_flip"]["pixel_ap"]["mean"] > 0.3 > arms["inpainting_100"]["pixel_ap"]["mean"]
+        assert min(result["lift"]["gains"]) > 0.1
+        ruling = rule(result, None)
+        assert ruling.standing == "challenger"
+        assert ruling.reason.endswith(
+            "; but that is by paste: its own pairs, by inpainting, are not chosen for any defect."
+        )
+
+    def test_without_pasted_ones_such_pairs_are_refused_with_the_reason(self, shelf):
         result = self.chosen(shelf, mislabelled(marked_pairs()))
         found, arms = result["defects"]["mark"], result["arms"]
         assert (found["outcome"], found["arm"], result["lift"]) == ("no synthesis", "real_flip", None)

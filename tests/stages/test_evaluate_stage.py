@@ -22,6 +22,7 @@ ARMS = ["real_flip", "generator_50", "paste_50", "real"]
 PERLIN = Arm("perlin", 50, "flip")
 GRADES = {FLIP: 2.0, MADE: 4.0, PASTE: 1.0, REAL: 1.5, PERLIN: 3.0}
 CHOICE = choice(lift(0.03))
+GENERATION = {"network": "clip", "weights": "brightness", "view_px": 32}
 SMALL_DRAEM = {"steps": 2, "batch_size": 2, "channels": [8, 8], "features": [8] * 5}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -60,7 +61,7 @@ def evaluated(
     base=BASE, test=TEST, pairs=PAIRS, generator="inpainting", chosen=CHOICE, bench=None, left_out=(), **values
 ):
     defaults = {"seeds": [0, 7], "arms": ARMS, "draws": 100, "budget_minutes": 0.0, "detectors": ["unet"]}
-    params = settings(evaluate=defaults | values | {"generation": {"network": "clip", "view_px": 32}})
+    params = settings(evaluate=defaults | values | {"generation": GENERATION})
     readers = {source: (lambda of=source: iter(pairs[of])) for source in pairs}
     of = graded()
     parts = base, test, readers, chosen, bench or (lambda kind: of), left_out
@@ -103,6 +104,15 @@ def test_likeness_and_picture_are_those_of_the_generators_pairs():
     assert kinds == {"normal", "real", "inpainting", "paste"}
 
 
+def test_the_generators_pairs_are_looked_at_even_if_no_arm_trains_with_them():
+    result = run(arms=["real_flip"], chosen=of_both("real_flip"))
+    assert list(arms_of(result)) == ["real_flip", "chosen"]
+    assert [arm["synthetic_images"] for arm in arms_of(result).values()] == [0, 0]
+    assert {defect: found["pairs"] for defect, found in result["generation"].items()} == {"pit": 1, "scratch": 1}
+    assert {point["kind"] for point in result["embedding"]["points"]} == {"normal", "real", "inpainting"}
+    assert result["left_out"] == []
+
+
 def test_what_was_chosen_is_trained_defect_by_defect():
     bench = graded()
     chosen = choice(lift(0.03), defects={"pit": {"arm": "inpainting_50"}, "crack": {"arm": "paste_50"}})
@@ -128,6 +138,25 @@ def test_the_verdict_is_on_what_was_chosen_against_the_incumbent():
     real = choice(None, outcome="no synthesis")
     assert "inpainting_50 (not chosen) does better than real_flip" in run(chosen=real)["verdict"]["sentence"]
     assert run(chosen=of_both("paste_50"))["verdict"]["outcome"] == "worse"
+
+
+def test_where_real_images_were_chosen_the_verdict_is_on_the_generators_best_arm_out_of_fold():
+    """Not on the one that is best on the test split: that would be chosen by what it is judged on."""
+
+    def judged(**means):
+        arms = {arm: {"pixel_ap": {"mean": mean}} for arm, mean in means.items()}
+        real = choice(None, outcome="no synthesis", arms=arms)
+        bench = GradedBench(lambda arm, path: 1.0 if arm.percent == 100 else GRADES[arm])
+        arms = ["real_flip", "generator_50", "generator_100", "paste_50"]
+        return run(chosen=real, arms=arms, bench=lambda kind: bench)["verdict"]
+
+    worse = judged(real_flip=0.9, inpainting_50=0.4, inpainting_100=0.5, paste_50=0.8)
+    assert worse["outcome"] == "worse"
+    assert "inpainting_100 (not chosen) does worse than real_flip" in worse["sentence"]
+    better = judged(real_flip=0.9, inpainting_50=0.5, inpainting_100=0.4, paste_50=0.8)
+    assert "inpainting_50 (not chosen) does better than real_flip" in better["sentence"]
+    assert "inpainting_100 (not chosen)" in judged(real_flip=0.9, inpainting_100=0.4)["sentence"]
+    assert judged(real_flip=0.9) == judged() == better  # the first one asked for
 
 
 def test_paste_as_the_generator_is_one_arm():
@@ -188,6 +217,13 @@ def test_a_budget_is_shared_by_the_detectors_and_each_says_what_it_left_out():
     ]
 
 
+def test_the_seeds_are_those_that_there_was_time_for():
+    bench = graded(training_seconds=6.0)
+    result = run(bench=lambda kind: bench, seeds=[3, 1, 4, 0, 5], budget_minutes=1.7)
+    assert result["seeds"] == result["detectors"]["unet"]["seeds"] == [3, 1, 4, 0]
+    assert all(len(arm["pixel_ap"]["values"]) == 4 for arm in arms_of(result).values())
+
+
 def test_the_order_of_samples_and_pairs_changes_nothing():
     turned = {name: pairs[::-1] for name, pairs in PAIRS.items()}
     plain, other = (MemoryShelf() for _ in range(2))
@@ -230,6 +266,19 @@ def test_a_classifier_sees_synthetic_images_whole_and_a_localiser_what_a_window_
     run(pairs=pairs, bench=benches.get, detectors=["unet", "classifier"])
     shapes = [benches[kind].calls[0][0].made["inpainting"][0].scene.mask.shape for kind in ("unet", "classifier")]
     assert shapes == [(21 + 6 + 32, 21 + 6 + 32), (200, 220)]
+
+
+def test_a_classifiers_images_are_opened_as_large_as_its_own_parameters_say():
+    whole = sample("pit", 100, pixels=np.full((200, 220, 3), 90, np.uint8), mask=np.pad(SQUARE, ((0, 152), (0, 172))))
+    pairs = {"inpainting": [replace(pair_of("pit", 0), image=whole.image, mask=whole.mask)]}
+    large = small_detector(max_image_px=400)
+    classifier = Guesses(lambda arm, path: 9, kind="classifier", params=large.seen_by("classifier"))
+    benches = {"unet": graded(params=large), "classifier": classifier}
+    run(base=[*BASE, whole], pairs=pairs, bench=benches.get, detectors=["unet", "classifier"])
+    for kind, side in (("unet", 220), ("classifier", 64)):
+        material = benches[kind].calls[0][0]
+        assert max(max(one.scene.mask.shape) for one in material.real) == side
+    assert max(classifier.calls[0][0].made["inpainting"][0].scene.mask.shape) == 64
 
 
 def test_a_test_sample_among_the_base_samples_is_refused():

@@ -56,6 +56,10 @@ def run(shelf, ours, rival=None, seed=0, ground=GROUND, advance=int):
     return stage.run(ground, "unet", ours, rival or Rival(REAL, None), bench, seed)
 
 
+def gains(made):
+    return made.record["out_of_fold"]["against"]["per_run"]
+
+
 def champion(number="2", base_digest=REAL.base_digest):
     return Champion(number, "a1b2", base_digest, stage._train("unet", REAL, 7))
 
@@ -93,7 +97,9 @@ def test_a_digest_is_of_all_that_decides_what_is_learned(other):
 
 def test_and_of_nothing_else():
     ours = lesson()
-    assert lesson(detector=small_detector(threads=2, draem={"steps": 9})).digest("unet", 0) == ours.digest("unet", 0)
+    assert lesson(detector=small_detector(device="cuda", draem={"steps": 9})).digest("unet", 0) == ours.digest(
+        "unet", 0
+    )
     assert lesson(detector=small_detector(draem={"steps": 9})).digest("draem", 0) != ours.digest("draem", 0)
     assert len({ours.digest("unet", 0), ours.digest("unet", 1), ours.digest("draem", 0)}) == 3
 
@@ -114,12 +120,12 @@ def test_the_first_detector_is_compared_with_the_incumbent(shelf):
     assert (record["base"], record["test_images"]) == ({"dent": 2, "good": 2, "pit": 2}, {"good": 2, "pit": 2})
     assert record["synthetic"] == {"pit": 3}
     found = record["out_of_fold"]
-    assert made.gains == found["against"]["per_run"]
-    for repeat, gain in enumerate(made.gains):
+    assert record["folds"] == 2
+    for repeat, gain in enumerate(gains(made)):
         values = [found[who]["pixel_ap"]["values"][repeat] for who in ("ours", "theirs")]
         assert values[0] - values[1] == pytest.approx(gain, abs=2e-6)
     assert set(found["ours"]["per_defect"]) == {"dent", "pit"}
-    assert (made.ruling.standing == "champion") == (sum(made.gains) >= 0)
+    assert (made.ruling.standing == "champion") == (found["against"]["high"] >= 0)
     assert 0 <= record["test"]["ours"]["pixel_ap"] <= 1 and record["test"]["theirs"] is None
     assert (shelf.made, len(advanced)) == (8, 9), "two folds, twice, of two mixtures; then the whole base set"
 
@@ -150,7 +156,7 @@ def test_the_champion_is_compared_by_its_mixture_on_the_same_folds_and_tested_it
 )
 def test_the_same_mixture_is_trained_once_for_both(shelf, base_digest, standing):
     made = run(shelf, lesson(), Rival(lesson(), champion(base_digest=base_digest)))
-    assert made.record["against"]["same_mixture"] and made.gains == [0.0, 0.0]
+    assert made.record["against"]["same_mixture"] and gains(made) == [0.0, 0.0]
     assert (shelf.made, made.ruling.standing) == (4, standing)
 
 
@@ -158,14 +164,30 @@ def test_the_champion_is_compared_with_the_settings_that_it_was_trained_with(she
     other = lesson(detector=small_detector(steps=1))
     made = run(shelf, lesson(), Rival(other, champion()))
     assert not made.record["against"]["same_mixture"]
-    assert shelf.made == 8 and made.gains != [0.0, 0.0]
+    assert shelf.made == 8 and gains(made) != [0.0, 0.0]
+
+
+def test_a_detector_of_before_is_judged_as_a_new_one_would_be_without_training_it(shelf, monkeypatch):
+    rival = Rival(REAL, champion())
+    made = run(shelf, lesson(), rival)
+    monkeypatch.setattr(stage, "train_localiser", lambda *_: pytest.fail("trained again"))
+    bench = Bench(DETECTOR, "unet", shelf, lambda: 0.0, int)
+    assert stage.judge(GROUND, "unet", lesson(), rival, bench, 0) == made.ruling
+
+
+def test_without_test_images_nothing_is_scored_on_them(shelf):
+    ground = replace(GROUND, test=[])
+    made = run(shelf, lesson(ground=ground), ground=ground)
+    tested = made.record["test"]["ours"]
+    assert set(tested) > {"pixel_ap", "per_defect"} and not any(tested.values())
+    assert not any("/test/" in name for name in stage.metrics(made.record))
 
 
 def test_where_one_part_alone_shows_a_defect_nothing_is_compared(shelf):
     ground = replace(GROUND, base=[s for s in BASE if s.defect == "good" or s.source_path.endswith("000.png")])
     made = run(shelf, lesson(ground=ground), Rival(lesson({}, {}, ground=ground), None), ground=ground)
     assert made.record["out_of_fold"] == {"ours": None, "theirs": None, "against": None, "unmeasured": stage.UNSHOWN}
-    assert (made.gains, made.ruling.standing) == ([], "challenger")
+    assert (made.record["folds"], made.ruling.standing) == (0, "challenger")
     assert made.record["test"]["ours"]["pixel_ap"] > 0
 
 

@@ -34,11 +34,12 @@ class MemoryShelf:
         self.kill_after = kill_after
 
     def arrays(self, key: str, make: Callable[[], Any]) -> Any:
-        """Return what is kept, or make it; KeyboardInterrupt once `kill_after` things were made."""
+        """Return what is kept, or make it; KeyboardInterrupt instead of keeping more than `kill_after` things."""
         if key not in self.kept:
+            made = make()
             if len(self.made) == self.kill_after:
                 raise KeyboardInterrupt
-            self.kept[key] = make()
+            self.kept[key] = made
             self.made.append(key)
         return self.kept[key]
 

@@ -13,7 +13,9 @@ OUTCOMES = {
 def lift(gain: float, spread: float = 0.01, probability: float = 0.97) -> dict[str, Any]:
     """Return a lift whose two repeats lie `spread` below and above `gain`."""
     figures = {"gain": gain, "low": gain - spread, "high": gain + spread, "probability": probability}
-    return {"arm": "chosen", "best_real": "real_flip", "gains": [gain - spread, gain + spread], **figures}
+    by_defect = {"pit": figures, "scratch": figures}
+    gains = [gain - spread, gain + spread]
+    return {"arm": "chosen", "best_real": "real_flip", "gains": gains, **figures, "per_defect": by_defect}
 
 
 def choice(gained: dict[str, Any] | None, outcome: str = "synthesis", **changes: Any) -> dict[str, Any]:

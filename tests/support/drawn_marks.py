@@ -1,5 +1,6 @@
-"""Drawn marks of several colours among dirt: of some colours there are few real ones, pairs show all of them."""
+"""Drawn marks of several colours among dirt: of some there are few real ones, a generator's pairs show all of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -44,11 +45,16 @@ def real_marks() -> list[Sample]:
 
 def marked_pairs(count: int = 48) -> list[Pair]:
     """Return pairs with marks of every colour, whatever the colour of the real one that they name as their parent."""
-    return [_pair(index) for index in range(count)]
+    return [_pair(index, COLOURS) for index in range(count)]
 
 
-def _pair(index: int) -> Pair:
-    pixels, mask = drawn(1000 + index, COLOURS[index % len(COLOURS)])
+def pasted_pairs(count: int = 48) -> list[Pair]:
+    """Return pairs with marks of the colours that many real ones have: some gain, less than `marked_pairs`."""
+    return [replace(_pair(index, (RED, GREEN)), backend="paste") for index in range(count)]
+
+
+def _pair(index: int, colours: Sequence[tuple[int, int, int]]) -> Pair:
+    pixels, mask = drawn(1000 + index, colours[index % len(colours)])
     parent, host = f"base/mark/{index // 4 % 8:03d}.png", f"base/{GOOD}/{index // 12:03d}.png"
     origin = {"parent_a": parent, "parent_b": parent, "normal_path": host, "normal_sha256": digest(host)}
     return replace(pair("mark", index, image=encode_image(pixels), mask=encode_mask(mask)), **origin)

@@ -10,7 +10,6 @@ from pipeline_tasks.detectors.windows import Mix, Scene
 LEARNING = {"steps": 2, "epochs": 2, "batch_size": 4, "learning_rate": 0.01}
 CLASSIFIER = {"network": "resnet18", "classes": "defects", "weights": "none", "revision": "main", "resolution_px": 32}
 DETECTOR = {
-    "threads": 1,
     "budget": "equal-steps",
     "window_px": 32,
     "features": [8] * 5,

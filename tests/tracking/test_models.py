@@ -5,7 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline_tasks.errors import ConfigError
-from pipeline_tasks.tracking.models import Act, model_name
+from pipeline_tasks.tracking.models import Act, Champion, model_name, was_replaced_by
 from pipeline_tasks.tracking.registry import connect
 
 ANN = Act("Ann <ann@example.org>", "2026-05-01T08:00:00+00:00", "the line needs it today")
@@ -147,6 +147,54 @@ def test_a_version_demoted_before_it_was_settled_does_not_come_back(series, monk
     series.models.promote(series.model, "1", ANN)
     series.models.settle(version)
     assert series.aliases() == {"champion": "1"}
+
+
+def test_the_present_champion_is_told_before_and_after_a_version_is_settled(series):
+    first = series.register("a")
+    assert series.models.present_champion(first) == Champion("1", None)
+    series.models.settle(first)
+    second, third = series.register("b", "challenger", "1"), series.register("c", "champion", "1")
+    assert series.models.present_champion(second) == Champion("1", None)
+    assert series.models.present_champion(third) == Champion("3", None)
+    series.models.settle(third)
+    assert series.models.present_champion(first) == Champion("3", None)
+    series.models.promote(series.model, "2", ANN)
+    assert series.models.present_champion(first) == series.models.present_champion(third) == Champion("2", ANN)
+
+
+def test_without_a_champion_none_is_told(series):
+    assert series.models.present_champion(series.register("a", "challenger")) is None
+
+
+def test_a_version_judged_again_may_take_the_champions_place_or_not(series):
+    first = series.settled("a")
+    series.settled("b", "champion", "1")
+    again = series.models.judge_again(first, "challenger", "not better", "2")
+    series.models.settle(again)
+    assert series.aliases() == {"champion": "2", "challenger": "1"}
+    again = series.models.judge_again(first, "champion", "better", "2")
+    series.models.settle(again)
+    assert (series.aliases()["champion"], series.tags("1")["defectline.reason"]) == ("1", "better")
+
+
+@pytest.mark.parametrize("step", ["delete_model_version_tag", "set_model_version_tag"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_judging_again_that_was_killed_is_seen_to_be_still_due(series, monkeypatch, step, when):
+    first = series.settled("a")
+    series.settled("b", "champion", "1")
+    killed(monkeypatch, step, when, lambda: series.models.judge_again(first, "champion", "better", "2"))
+    assert "defectline.compared_with" not in series.tags("1")
+    series.models.settle(series.models.judge_again(first, "champion", "better", "2"))
+    assert series.aliases() == {"champion": "1"}
+
+
+def test_a_person_is_known_to_have_put_one_in_the_place_of_another(series):
+    series.settled("a")
+    series.settled("b", "champion", "1")
+    series.models.promote(series.model, "1", ANN)
+    demoted = series.models.find(series.model, LOCK, f"{series.model} b")
+    assert was_replaced_by(demoted, "1") and not was_replaced_by(demoted, "3")
+    assert not was_replaced_by(series.models.champion(series.model), "2")
 
 
 def test_a_promotion_by_hand_is_recorded_on_both_sides(series):

@@ -22,6 +22,7 @@ from pipeline_tasks.tracking.detectors import (
     champion_detector,
     enter_detector,
     find_detector,
+    judge_again,
     localiser_of,
     record_of,
 )
@@ -77,7 +78,7 @@ def trained(name, **changes):
         "base_digest": "b" * 64,
     }
     training = Training(**values, arms={"pit": "paste_50"}, settings=small_detector().model_dump_json())
-    told = {"standing": "champion", "reason": "It is not worse.", "compared_with": None, "gains": [0.25, -0.125]}
+    told = {"standing": "champion", "reason": "It is not worse.", "compared_with": None}
     return TrainedDetector(product=name, kind="unet", training=training, record={"measured": 1}, **told | changes)
 
 
@@ -148,6 +149,14 @@ def test_the_same_training_is_registered_once(registry, uri, name, localiser):
     again = entered(registry, name, localiser, standing="challenger", reason="It is worse.")
     assert (again.number, again.standing, again.reason) == (first.number, "champion", "It is not worse.")
     assert len(MlflowClient(uri).search_model_versions(f"name = 'defectline-{name}-unet'")) == 1
+
+
+def test_a_detector_judged_again_keeps_what_it_is_and_gets_the_new_standing(registry, name, localiser):
+    version = entered(registry, name, localiser)
+    again = judge_again(registry.models, version, "challenger", "It is worse by now.", "4")
+    assert again.training == version.training
+    assert (again.standing, again.reason, again.compared_with) == ("challenger", "It is worse by now.", "4")
+    assert find_detector(registry.models, name, "unet", "d" * 64) == again
 
 
 def test_a_champion_that_was_not_trained_here_is_refused_by_name(registry, uri, name, localiser):
