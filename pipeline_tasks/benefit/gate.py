@@ -45,7 +45,7 @@ def _objection(choice: Mapping[str, Any], champion: DatasetVersion | None) -> st
     if lost:
         repeats, gains = len(lift["gains"]), ", ".join(f"{gain:+.3f}" for gain in lift["gains"])
         return f"{_measured(choice)}; but {lost} of {repeats} repeats show no gain ({gains}), and every one has to."
-    worse = [f"{d} ({found['gain']:+.3f})" for d, found in lift["per_defect"].items() if found["high"] < 0]
+    worse = [f"{d} ({found['gain']:+.3f})" for d, found in lift["per_defect"].items() if not found["high"] >= 0]
     if worse:
         return f"{_measured(choice)}; but it does worse on {', '.join(worse)}, beyond the interval."
     if not lift["probability"] >= choice["confidence"]:

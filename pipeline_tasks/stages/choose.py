@@ -68,7 +68,7 @@ def run(
 def _plan(crossing: Crossing, arms: Sequence[Arm]) -> Plan[Arm]:
     """Return what there is time for of `arms`, the incumbent first.
 
-    Where defects may end up trained differently, time for that mixture is set aside.
+    Where defects may end up trained differently, time is set aside for that mixture, and for one of their best real arms.
     """
     params, defects = crossing.params, crossing.material.defects
     recipes = {arm: dict.fromkeys(defects, arm) for arm in arms}
@@ -76,8 +76,9 @@ def _plan(crossing: Crossing, arms: Sequence[Arm]) -> Plan[Arm]:
     steps = {arm: crossing.effort(recipe) for arm, recipe in recipes.items()}
 
     def cost(kept: Sequence[Arm]) -> float:
-        mixture = max((steps[arm] for arm in kept if not arm.is_real and len(defects) > 1), default=0)
-        return (sum(steps[arm] for arm in kept) + mixture) / steps[arms[0]]
+        real, made = ([steps[arm] for arm in kept if arm.is_real is is_real] for is_real in (True, False))
+        mixtures = max(made) + (max(real) if len(real) > 1 else 0) if made and len(defects) > 1 else 0
+        return (sum(real) + sum(made) + mixtures) / steps[arms[0]]
 
     return fit(arms, params.repeats, "repeat", 2, seconds, params.budget_minutes, cost)
 

@@ -79,7 +79,8 @@ def run(
         for kind in params.detectors
     }
     likeness = Likeness(params.generation, detector, product, material, _pieces(test, detector), seed)
-    head, made = results[params.detectors[0]], [str(arm) for arm in given if arm.source == generator]
+    head = results[params.detectors[0]]
+    made = [name for name in map(str, (arm for arm in given if arm.source == generator)) if name in head.arms]
     verdict = judge(head.arms, entries[CHOSEN], _best_out_of_fold(made, choice), setting["headline"]["score"])
     result = setting | {
         "seeds": list(head.seeds),

@@ -155,7 +155,13 @@ def test_a_champion_by_hand_without_a_lift_bars_nobody():
 
 @pytest.mark.parametrize(
     "broken",
-    [{"gains": []}, {"gains": [0.1, nan]}, {"probability": nan}, {"gain": nan}],
+    [
+        {"gains": []},
+        {"gains": [0.1, nan]},
+        {"probability": nan},
+        {"gain": nan},
+        {"per_defect": {"pit": {"gain": nan, "high": nan}}},
+    ],
 )
 def test_what_is_no_number_never_passes(broken):
     assert rule(choice(lift(0.03) | broken), champion(0.01)).standing == "challenger"
