@@ -68,7 +68,7 @@ def run(
 def _plan(crossing: Crossing, arms: Sequence[Arm]) -> Plan[Arm]:
     """Return what there is time for of `arms`, the incumbent first.
 
-    Where defects may end up trained differently, time is set aside for that mixture, and for one of their best real arms.
+    Where defects may end up trained differently, time is set aside for that mixture and one of their best real arms.
     """
     params, defects = crossing.params, crossing.material.defects
     recipes = {arm: dict.fromkeys(defects, arm) for arm in arms}
