@@ -16,7 +16,7 @@ def test_every_column_says_what_it_means(row):
 def test_columns_follow_the_annotations():
     schema = arrow_schema(Sample)
     assert schema.names == list(Sample.__slots__)
-    assert {field.name for field in schema if field.nullable} == {"derived_from", "mask", "mask_x", "mask_y"}
+    assert {field.name for field in schema if field.nullable} == {"derived_from", "group", "mask", "mask_x", "mask_y"}
     assert schema.field("width").type == pa.int64()
     assert schema.field("mask_area_fraction").type == pa.float64()
     assert schema.field("image").type == schema.field("mask").type == pa.binary()
