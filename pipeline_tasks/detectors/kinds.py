@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 from pipeline_tasks.detector_params import Detector
 from pipeline_tasks.detectors.budget import Kind, training_of
 from pipeline_tasks.detectors.detector_files import read_card
+from pipeline_tasks.detectors.draem import load_draem, train_draem
+from pipeline_tasks.detectors.unet import load_unet, train_unet
 from pipeline_tasks.detectors.windows import Floats, Mix, Scene
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.errors import ModelError
@@ -46,11 +48,7 @@ def train_localiser(
     See `train_unet` and `train_draem`.
     """
     if kind == "unet":
-        from pipeline_tasks.detectors.unet import train_unet
-
         return train_unet(real, mixes, params, seed, advance)
-    from pipeline_tasks.detectors.draem import train_draem
-
     return train_draem(real, mixes, params, seed, advance)
 
 
@@ -61,12 +59,8 @@ def load_localiser(folder: Path, device: str = "auto") -> Localiser:
     """
     card = read_card(folder)
     if card["kind"] == "unet":
-        from pipeline_tasks.detectors.unet import load_unet
-
         return load_unet(folder, card, pick_device(device))
     if card["kind"] == "draem":
-        from pipeline_tasks.detectors.draem import load_draem
-
         return load_draem(folder, card, pick_device(device))
     raise ModelError(f"{folder}: holds a detector of kind '{card['kind']}', which does not say where defects are")
 
