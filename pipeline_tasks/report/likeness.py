@@ -25,6 +25,7 @@ MEASURES = {
     "ic_perceptual": ("perceptual distance within clusters", "between pairs near one base image; 0: all the same"),
     "nearest_base": ("distance to the nearest base image", "in medians among base images; near 0: copies"),
     "closer_to_base": ("near copies", "share nearer to a base image than any two of these are"),
+    "mask_iou": ("mask IoU", "with the most alike base mask, one centred on the other; 1: a copy"),
 }
 """By measure, what a person calls it, and how to read it."""
 
@@ -114,6 +115,8 @@ def _images(found: Mapping[str, Any]) -> Cell:
 
 def _words(name: str) -> tuple[str, str]:
     """Return 'KID × 1000 (resnet18 plate)' for 'kid_resnet18_plate', and how to read it."""
+    if name in MEASURES:
+        return MEASURES[name]
     for measure, (words, note) in MEASURES.items():
         if name.startswith(f"{measure}_"):
             return f"{words} ({plain(name.removeprefix(f'{measure}_'))})", note
@@ -121,4 +124,6 @@ def _words(name: str) -> tuple[str, str]:
 
 
 def _value(value: Any) -> str:
-    return "n/a" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    if value is None:
+        return "n/a"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
