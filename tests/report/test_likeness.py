@@ -47,7 +47,7 @@ def measures(**values):
 
 
 def test_measures_are_named_with_their_network():
-    kid = {"kid_resnet18_plate": 12.34, "ic_lpips_alex": None, "nearest_mask_iou": 0.5}
+    kid = {"kid_resnet18_plate": 12.34, "ic_lpips_alex": None, "mask_iou": 0.5, "is_resnet18_plate": 12345.6}
     found = generation_measures({"pit": measures(**kid), "dent": measures(kid_resnet18_plate=3)})
     assert found.table.columns == ["pit", "dent"]
     rows = [(head, [cell.text for cell in cells]) for head, cells in found.table.rows]
@@ -55,7 +55,8 @@ def test_measures_are_named_with_their_network():
         ("images compared", ["200 / 7 / 3", "200 / 7 / 3"]),
         ("KID × 1000 (resnet18 plate)", ["12.3", "3"]),
         ("IC-LPIPS (alex)", ["n/a", "n/a"]),
-        ("nearest mask iou", ["0.5", "n/a"]),
+        ("mask IoU", ["0.5", "n/a"]),
+        ("IS (resnet18 plate)", ["12,346", "n/a"]),
     ]
     assert len(found.table.notes) == len(rows)
     assert found.sentence.endswith("Features: resnet18 trained on plate.")
@@ -63,7 +64,7 @@ def test_measures_are_named_with_their_network():
 
 def test_without_a_network_what_needs_none_is_told():
     found = generation_measures({"pit": measures(mask_iou=0.5, network=None, reasons={"network": "one class"})})
-    assert [head for head, _ in found.table.rows] == ["images compared", "mask iou"]
+    assert [head for head, _ in found.table.rows] == ["images compared", "mask IoU"]
     assert "Features" not in found.sentence
 
 
