@@ -59,8 +59,16 @@ def _without_lift(choice: Mapping[str, Any]) -> str:
     product, reason = choice["product"], choice["reason"].rstrip(".")
     if reason:
         return f"No lift could be measured for {product}: {reason}."
-    outcomes = "; ".join(f"{defect}: {found['outcome']}" for defect, found in choice["defects"].items())
+    outcomes = "; ".join(f"{defect}: {_outcome(found)}" for defect, found in choice["defects"].items())
     return f"{product} is to be trained on real images alone, so that there is no lift to judge ({outcomes})."
+
+
+def _outcome(found: Mapping[str, Any]) -> str:
+    """Return what was chosen for a defect and, where pairs were measured but not chosen, how their best arm did."""
+    if found["outcome"] != "no synthesis" or found["gain"] is None:
+        return str(found["outcome"])
+    figures = f"{found['gain']:+.3f} pixel AP (probability of a gain {found['probability']:.2f})"
+    return f"no synthesis, as pairs differ from {found['best_real']} by {figures}"
 
 
 def _measured(choice: Mapping[str, Any]) -> str:

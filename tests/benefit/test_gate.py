@@ -87,13 +87,22 @@ def test_one_that_may_be_chance_is_refused():
     assert rule(choice(lift(0.03, probability=0.9)), None).standing == "champion"
 
 
-@pytest.mark.parametrize("outcome", ["no synthesis", "undecidable"])
-def test_real_images_alone_are_no_lift_and_the_outcomes_are_told(outcome):
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (
+            "no synthesis",
+            "no synthesis, as pairs differ from real_flip by +0.020 pixel AP (probability of a gain 0.95)",
+        ),
+        ("undecidable", "undecidable"),
+    ],
+)
+def test_real_images_alone_are_no_lift_and_the_outcomes_are_told(outcome, told):
     ruling = rule(choice(None, outcome), None)
     assert ruling.standing == "challenger"
     assert ruling.reason == (
         "plate is to be trained on real images alone, so that there is no lift to judge "
-        f"(pit: {outcome}; scratch: {outcome})."
+        f"(pit: {told}; scratch: {told})."
     )
 
 
