@@ -1,6 +1,6 @@
 """Test samples are for the final report only: no trace of one may be learned from (METHODS section 0)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline_tasks.errors import LeakageError
@@ -32,6 +32,12 @@ class HeldOut:
         """
         parents = [pair.parent_a, pair.parent_b] if pair.source == pair.product else []
         self._refuse(f"pair {pair.pair_id}", [pair.normal_path, *parents], pair.normal_sha256)
+
+    def of_pairs(self, read: Callable[[], Iterable[Pair]]) -> Iterator[Pair]:
+        """Yield the pairs that `read` gives. Raises as `refuse_pair`."""
+        for pair in read():
+            self.refuse_pair(pair)
+            yield pair
 
     def _refuse(self, what: str, sources: Iterable[str | None], digest: str) -> None:
         remedy = "nothing may be learned from it; re-run the stages from ingest on"

@@ -1,7 +1,7 @@
 """Evaluate: what pairs do for detectors on the real test split, for the report alone (METHODS section 5)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline_tasks.benefit_params import INCUMBENT, Evaluate
 from pipeline_tasks.detector_params import Detector
 from pipeline_tasks.detectors.budget import Kind
 from pipeline_tasks.params import Perlin
-from pipeline_tasks.quality.leakage import HeldOut, hold_out
+from pipeline_tasks.quality.leakage import hold_out
 from pipeline_tasks.schema import GOOD, Pair, Sample
 
 HEADLINES: Mapping[Kind, str] = {"unet": "pixel_ap", "draem": "pixel_ap", "classifier": "accuracy"}
@@ -57,7 +57,7 @@ def run(
     held_out = hold_out(base, test, "evaluate")
     arms, chosen = read_arms(params.arms, generator), _chosen(choice, base, generator)
     detector = bench("unet").params
-    guarded = {source: partial(_guarded, read, held_out) for source, read in pairs.items()}
+    guarded = {source: partial(held_out.of_pairs, read) for source, read in pairs.items()}
     shown = Arm(generator, 0, "none")  # what the generator made is looked at, whether an arm trains with it or not
     wanted = list(dict.fromkeys([*arms, *chosen.values(), shown]))
     ingredients = base, guarded, wanted, perlin
@@ -97,12 +97,6 @@ def run(
 def _pieces(test: Sequence[Sample], detector: Detector) -> list[Piece]:
     defects = (sample for sample in test if sample.defect != GOOD)
     return [real_piece(sample, detector.max_image_px) for sample in sorted(defects, key=lambda one: one.source_path)]
-
-
-def _guarded(read: Callable[[], Iterable[Pair]], held_out: HeldOut) -> Iterator[Pair]:
-    for pair in read():
-        held_out.refuse_pair(pair)
-        yield pair
 
 
 def _chosen(choice: Mapping[str, Any], base: Sequence[Sample], generator: str) -> Recipe:

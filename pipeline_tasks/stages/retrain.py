@@ -7,7 +7,7 @@ MLflow, which no dvc.lock names, and a run-cache must not skip what it writes th
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from pipeline_tasks.detectors.windows import open_scene
 from pipeline_tasks.measures.comparison import compare
 from pipeline_tasks.measures.scored import Scored, localisation_scores, over_seeds, score_image
 from pipeline_tasks.params import Perlin
-from pipeline_tasks.quality.leakage import HeldOut, hold_out
+from pipeline_tasks.quality.leakage import hold_out
 from pipeline_tasks.schema import GOOD, Pair, Sample
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.stages.detector_gate import rule
@@ -112,16 +112,10 @@ def prepare(ground: Ground, settings: Detector, generator: str, arms: Mapping[st
     """
     held_out = hold_out(ground.base, ground.test, "retrain")
     recipe = {defect: Arm.read(arms.get(defect, INCUMBENT), generator) for defect in ground.defects}
-    guarded = {source: partial(_guarded, read, held_out) for source, read in pairs.items()}
+    guarded = {source: partial(held_out.of_pairs, read) for source, read in pairs.items()}
     wanted, most = list(dict.fromkeys(recipe.values())), ground.choose.pairs_per_arm
     material = gather(ground.base, guarded, wanted, ground.perlin, settings, most, ground.seed)
     return Lesson(settings, generator, recipe, material)
-
-
-def _guarded(read: Callable[[], Iterable[Pair]], held_out: HeldOut) -> Iterator[Pair]:
-    for pair in read():
-        held_out.refuse_pair(pair)
-        yield pair
 
 
 def run(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: Bench, seed: int) -> Retrained:

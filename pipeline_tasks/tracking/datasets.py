@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.storage import write_json
 from pipeline_tasks.tracking.models import (
     COMPARED_TAG,
@@ -20,6 +19,7 @@ from pipeline_tasks.tracking.models import (
     Alias,
     Models,
     ModelVersion,
+    check_made_by,
     model_name,
 )
 from pipeline_tasks.tracking.run import LOCK_TAG, REVISION_TAG, Run
@@ -131,11 +131,7 @@ def _tags(run: Run, candidate: Candidate) -> dict[str, str]:
 
 def _dataset(found: ModelVersion) -> DatasetVersion:
     tags = found.tags
-    if lacking := [tag for tag in ALWAYS if tag not in tags]:
-        raise ConfigError(
-            f"{found.model} version {found.number} in MLflow: without the tags {', '.join(lacking)}, so not one that "
-            "`defectline register` made; make one of those the champion with `defectline promote`"
-        )
+    check_made_by("register", found, ALWAYS)
     measured = LIFT_TAGS["gain"] in tags
     return DatasetVersion(
         registered=found,

@@ -18,7 +18,6 @@ import numpy as np
 
 import pipeline_tasks
 from pipeline_tasks.detectors.kinds import Localiser, load_localiser
-from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.images.codec import Pixels
 from pipeline_tasks.storage import read_json, write_json
 from pipeline_tasks.tracking.datasets import BASE_TAG, GENERATOR_TAG, GIT_TAG
@@ -29,6 +28,7 @@ from pipeline_tasks.tracking.models import (
     Alias,
     Models,
     ModelVersion,
+    check_made_by,
     model_name,
 )
 from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG, Run
@@ -208,11 +208,7 @@ def _tags(trained: TrainedDetector) -> dict[str, str]:
 
 def _detector(found: ModelVersion) -> DetectorVersion:
     tags = found.tags
-    if lacking := [tag for tag in ALWAYS if tag not in tags]:
-        raise ConfigError(
-            f"{found.model} version {found.number} in MLflow: without the tags {', '.join(lacking)}, so not one that "
-            "`defectline retrain` made; make one of those the champion with `defectline promote`"
-        )
+    check_made_by("retrain", found, ALWAYS)
     training = Training(
         digest=tags[DIGEST_TAG],
         version=tags[LOCK_TAG],

@@ -6,7 +6,7 @@ version. What was decided of it is among these tags, and the aliases follow from
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -71,6 +71,15 @@ class Champion:
 def model_name(product: str, kind: str) -> str:
     """Return the name of a product's registered model: its data set ("dataset"), or the detector of the name `kind`."""
     return f"defectline-{product}-{kind}"
+
+
+def check_made_by(command: str, found: ModelVersion, needed: Collection[str]) -> None:
+    """Raise ConfigError for a version that lacks tags which `defectline COMMAND` gives each of its own."""
+    if lacking := [tag for tag in needed if tag not in found.tags]:
+        raise ConfigError(
+            f"{found.model} version {found.number} in MLflow: without the tags {', '.join(lacking)}, so not one that "
+            f"`defectline {command}` made; make one of those the champion with `defectline promote`"
+        )
 
 
 class Models:
