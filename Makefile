@@ -1,7 +1,8 @@
 # make refresh [DATA=folder]   raw samples in, a registered dataset out (without DATA: the sample product)
-#              [LAYOUT=name]   in which layout these lie, instead of what is detected
+#              [LAYOUT=name]   in which layout these lie, instead of what is detected   [LICENCE=text] of these, for cards
 #              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
 # make retrain                 retrain the detectors on what is champion in MLflow; with `make up` that follows every refresh
+# make audit                   follow the lineage of every champion back to the raw samples; with `make up` that is done every week
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
 # make test / make check       everything that must hold / the static part of it; .venv/bin/pytest -m long: the long faults
 
@@ -9,6 +10,7 @@ PYTHON := python3
 SAMPLE := data/raw/plate
 DATA := $(SAMPLE)
 LAYOUT :=
+LICENCE :=
 PROFILE :=
 SHARED :=
 PORT :=
@@ -19,14 +21,17 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 HEADLESS := $(BIN)/python -m dags.headless
 
-.PHONY: refresh retrain up down test check
+.PHONY: refresh retrain audit up down test check
 
 refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
 	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT)) \
-	  $(if $(LAYOUT),--layout "$(LAYOUT)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
+	  $(if $(LAYOUT),--layout "$(LAYOUT)") $(if $(LICENCE),--licence "$(LICENCE)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared)
 
 retrain: $(INSTALLED)
 	@$(HEADLESS) retrain $(if $(PORT),--port $(PORT))
+
+audit: $(INSTALLED)
+	@$(HEADLESS) audit $(if $(PORT),--port $(PORT))
 
 up: $(INSTALLED)
 	@$(HEADLESS) up $(if $(PORT),--port $(PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
@@ -50,5 +55,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("$(PYTHON) is Python " + \
 	  sys.version.split()[0] + "; 3.11 to 3.13 is needed. Name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[stages,airflow,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[stages,export,airflow,dev]'
 	@touch $@

@@ -10,6 +10,7 @@ from pipeline_tasks.backends.protocol import Backend, RealDefect, Request
 from pipeline_tasks.images.codec import decode_image, decode_mask, encode_image, encode_mask
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import ProductNames, PromptBook
+from pipeline_tasks.provenance import MadeBy
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 
 COLUMNS = ("parent_a", "normal_path")
@@ -22,10 +23,11 @@ def pair_runs(backend: Backend, params: Generate, resolution_px: int) -> tuple[R
     real, normals = ({path: noise_sample(path, 2 * resolution_px) for path in paths(rows, of)} for of in COLUMNS)
     prompts = PromptBook({PRODUCT: {DEFECT: PROMPT}}, {}, {PRODUCT: NAMES})
     requests = [request(row, real[row.parent_a], normals[row.normal_path]) for row in rows]
+    made_by = MadeBy(code_revision="", run_id="")
     every, known = params.model_copy(update={"keep": KEEP_ALL}), known_defects(real.values())
     return (
         lambda: backend.render(requests, {}),
-        lambda: list(make_pairs(backend, rows, real, normals, prompts, known, every)),
+        lambda: list(make_pairs(backend, rows, real, normals, prompts, known, every, made_by)),
     )
 
 

@@ -67,7 +67,7 @@ def hexadecimal(rng: np.random.Generator, number: int, digits: int) -> pa.Array:
 
 def pairs(defect: str, number: int, rng: np.random.Generator) -> pa.Table:
     """Return sound pairs of `defect` without pixels."""
-    index, drawn = np.arange(number), rng.integers(SAMPLES, size=(4, number))
+    index, drawn, seeds = np.arange(number), rng.integers(SAMPLES, size=(4, number)), rng.integers(2**63, size=number)
     base = {kind: np.array([s.source_path for s in samples(kind, "base")]) for kind in (GOOD, defect)}
     normals = np.array([s.sha256 for s in samples(GOOD, "base")])
     constant = {
@@ -79,17 +79,21 @@ def pairs(defect: str, number: int, rng: np.random.Generator) -> pa.Table:
     }
     constant |= {
         "backend_digest": "a" * 64,
+        "code_revision": "c" * 40,
+        "run_id": "d" * 64,
         "prompt": f"{defect} plate",
         "mask_kind": "image",
         "width": 64,
         "height": 64,
     }
     constant |= {"mask_area_px": 40, "mask_area_fraction": 40 / 4096, "change_outside_max": 0, "attempts": 1}
-    constant |= {"warp": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "fused_with": [], "image": b"", "mask": b""}
+    constant |= {"warp": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "fused_with": [], "appearance_code": []}
+    constant |= {"image": b"", "mask": b""}
     values = {
         "pair_id": [f"plate/{defect}/{i:06d}" for i in index],
         "pair_index": index,
-        "seed": rng.integers(2**63, size=number),
+        "seed": seeds,
+        "mask_seed": seeds,
         "normal_path": base[GOOD][drawn[0]],
         "normal_sha256": normals[drawn[0]],
         **{
@@ -100,7 +104,7 @@ def pairs(defect: str, number: int, rng: np.random.Generator) -> pa.Table:
         **{name: rng.uniform(0.3, 0.7, number) for name in ("spill", "nearest_similarity")},
         "change_inside": rng.uniform(5, 50, number),
         "phash": hexadecimal(rng, number, 16),
-        "image_sha256": hexadecimal(rng, number, 64),
+        **{name: hexadecimal(rng, number, 64) for name in ("image_sha256", "mask_sha256", "row_sha256")},
     }
     columns = [
         pa.array(values[f.name], f.type)

@@ -22,11 +22,14 @@ from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.images.codec import decode_image, decode_mask
 from pipeline_tasks.params import Params, load_params
 from pipeline_tasks.prompts import read_prompts
+from pipeline_tasks.provenance import MadeBy
 from pipeline_tasks.report.pictures import window_around, zoomed, zoomed_outline
 from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
 from pipeline_tasks.storage import read_rows
 
 DATA = Path("data")
+UNPUBLISHED = MadeBy(code_revision="", run_id="")
+"""These pairs are looked at once and kept nowhere."""
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "controlnet": {
         "as configured": {},
@@ -87,7 +90,7 @@ def pair_rows(product: str, defect: str, count: int) -> Iterator[str]:
     known = known_defects(samples.values())
     for name, changed in variants(params):
         backend = load_backend(changed, *(DATA / folder / item.generator for folder in ("models", "pretrained")))
-        results = make_pairs(backend, rows, samples, normals, prompts, known, changed.generate)
+        results = make_pairs(backend, rows, samples, normals, prompts, known, changed.generate, UNPUBLISHED)
         made = [pair for pair in results if isinstance(pair, Pair)]
         pairs = [p for kind in (True, False) for p in made if (p.mask_kind == "transformed") is kind]
         pairs = [*pairs[: count // 2], *pairs[-(count - count // 2) :]]

@@ -48,6 +48,10 @@ class Sample:
     mask: Annotated[bytes | None, "PNG, uint8 {0, 255}, height x width; null for normal images"]
 
 
+IDENTITY = ("source_path", "sha256", "defect", "split", "group", "derived_from")
+"""The columns of Sample by which a real sample is known where it was used: in lineage.json, in a detector's record."""
+
+
 @dataclass(frozen=True, slots=True)
 class SetAside:
     """One file that ingest could not use. Nothing is dropped without a row here."""
@@ -84,17 +88,30 @@ class MaskRow:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One generated image with its mask and everything needed to make it again."""
+    """One generated image with its mask and everything needed to make it again (`defectline generate --only`)."""
 
     pair_id: Annotated[str, "product/defect/index, unique in a version"]
     pair_index: Annotated[int, "index within product and defect, from 0"]
     product: Annotated[str, "product name"]
     defect: Annotated[str, "defect name"]
     source: Annotated[str, "product whose real defects the generator learned it from; see MaskRow.source"]
-    seed: Annotated[int, "63-bit seed the image was made from; the mask's, or derived from it on a later attempt"]
+    seed: Annotated[
+        int,
+        "63-bit seed the image was made from: mask_seed; on a later attempt derive_seed(mask_seed, 'attempt', "
+        "attempts - 1) of seeds.py",
+    ]
+    mask_seed: Annotated[int, "63-bit seed of the pair's mask row, see MaskRow.seed"]
     attempts: Annotated[int, "times the image was made until it was honest enough, from 1"]
     backend: Annotated[str, "generator that made the image"]
     backend_digest: Annotated[str, "SHA-256 of the generator's weights and the settings that change pixels, hex"]
+    code_revision: Annotated[
+        str,
+        "git tree id, 40 hex digits, of the folder pipeline_tasks/ that made the pair; a commit's is told by "
+        "`git rev-parse COMMIT:pipeline_tasks`",
+    ]
+    run_id: Annotated[
+        str, "SHA-256 of the code, the inputs and the parameters of the run that made the pair, hex (commands/work.py)"
+    ]
     prompt: Annotated[str, "text prompt given to the generator"]
     normal_path: Annotated[str | None, "source_path of the normal image; null where the generator made that too"]
     normal_sha256: Annotated[str, "sha256 of the normal image; of its raw RGB pixels where it is generated"]
@@ -112,6 +129,16 @@ class Pair:
     mask_area_fraction: Annotated[float, "defect pixels / image pixels, 0..1"]
     mask_x: Annotated[float, "centre of the mask's pixels, share of the image's width"]
     mask_y: Annotated[float, "the same, share of the image's height"]
+    reference: Annotated[
+        str | None,
+        "source_path, in the source, of the real defect whose features SAE compares the pair's with (DefectSynth "
+        "Eq. 5-8); null without SAE",
+    ]
+    appearance_code: Annotated[
+        list[float],
+        "the inpainting generator's code of the defect's look as it was used: between the parents' by alpha, times "
+        "generate.severity (METHODS section 3a); empty for other backends",
+    ]
     fused_with: Annotated[list[int], "pair indices of the pairs whose features went into this one (DefectSynth Eq. 9)"]
     alignment: Annotated[float, "agreement of change and mask before the composite: 0 = by chance, 1 = perfect"]
     label_iou: Annotated[float, "IoU of the mask and what changed before the composite, 0..1 (images/honesty.py)"]
@@ -129,6 +156,10 @@ class Pair:
         str, "64-bit perceptual hash of the change, where it is and its shape: 16 hex digits (images/similarity.py)"
     ]
     image_sha256: Annotated[str, "SHA-256 of the raw RGB pixels, hex"]
+    mask_sha256: Annotated[str, "SHA-256 of the mask's raw pixels, uint8 {0, 255}, hex"]
+    row_sha256: Annotated[
+        str, "seal: SHA-256 of all other columns but the pixels, whose own are among them, hex (provenance.py)"
+    ]
     image: Annotated[bytes, "PNG, RGB uint8, height x width x 3"]
     mask: Annotated[bytes, "PNG, uint8 {0, 255}, height x width"]
     normal: Annotated[bytes | None, "PNG, RGB uint8, height x width x 3: the generated normal image; null if real"]

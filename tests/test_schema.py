@@ -27,7 +27,7 @@ def test_columns_follow_the_annotations():
 def test_a_pair_that_is_generated_whole_has_no_normal_image_and_no_parents_of_its_own():
     nullable = {field.name for field in arrow_schema(Pair) if field.nullable}
     scales = {"product_scale", "defect_scale", "agreement"}
-    assert nullable == {"normal_path", "parent_a", "parent_b", "alpha", "normal"} | scales
+    assert nullable == {"normal_path", "parent_a", "parent_b", "alpha", "normal", "reference"} | scales
 
 
 def test_a_rejected_pair_is_named_and_scored_as_its_pair_would_be():

@@ -76,6 +76,7 @@ class ControlNetBackend:
                 at_native_size(view.box, view.grey, without),
                 features,
                 self._fused_with(request, block),
+                reference=request.row.parent_a if self._sampling.sae.enabled else None,
             )
             for request, view, with_defect, without, features in zip(
                 requests, views, painted, unchanged, own, strict=True

@@ -225,4 +225,5 @@ def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor
     if (request.normal == request.normal[..., :1]).all():
         pixels = pixels.mean(axis=2, keepdims=True).repeat(3, axis=2)
     hole = region.hole[0].numpy()[..., None]
-    return Rendered(region.place, np.where(hole, pixels, unchanged).astype(np.float32), unchanged)
+    painted = np.where(hole, pixels, unchanged).astype(np.float32)
+    return Rendered(region.place, painted, unchanged, appearance_code=tuple(region.code.tolist()))

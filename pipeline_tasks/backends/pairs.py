@@ -17,6 +17,7 @@ from pipeline_tasks.images.composite import composite, dilate
 from pipeline_tasks.images.similarity import KnownDefects, change_hash
 from pipeline_tasks.params import Generate
 from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.provenance import MadeBy, sealed
 from pipeline_tasks.schema import ATTENTION, MaskRow, Pair, Rejected, Sample
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.splits.guard import of_base
@@ -49,19 +50,21 @@ def make_pairs(
     prompts: PromptBook,
     known: KnownDefects,
     params: Generate,
+    made_by: MadeBy,
 ) -> Iterator[Pair | Rejected]:
     """Yield one pair per mask row, in order; or its rejection, if no attempt at it can be kept (backends/judgement.py).
 
     Rows are rendered in blocks of `block_pairs` consecutive pair indices, so that no pair depends on shards. A pair
     that fails is made again, from the next seed, up to params.attempts times. samples, normals: base samples by
-    source_path, all that the rows name. known: the base defects that a pair must not copy. Raises DataError for a
-    sample that is missing and LeakageError for one that is not of the base split.
+    source_path, all that the rows name. known: the base defects that a pair must not copy. made_by: what the pairs'
+    provenance says of this run. Raises DataError for a sample that is missing and LeakageError for one that is not of
+    the base split.
     """
 
     def judged(attempt: _Attempt) -> Pair | Rejected:
         if attempt.failing is not None:
             return _rejected(attempt, attempt.failing)
-        return _pair(backend, attempt, normals[attempt.request.row.normal_path], params)
+        return sealed(_pair(backend, attempt, normals[attempt.request.row.normal_path], params, made_by))
 
     with ThreadPoolExecutor(params.threads) as pool:
         for requests in _blocks(requests_of(rows, samples, normals, prompts), params.block_pairs):
@@ -75,8 +78,14 @@ def requests_of(
     return (_request(row, samples, normals, prompts) for row in rows)
 
 
+def block_of(pair_index: int, block_pairs: int) -> range:
+    """Return the pair indices of the block that a pair is rendered in."""
+    first = pair_index // block_pairs * block_pairs
+    return range(first, first + block_pairs)
+
+
 def _blocks(requests: Iterable[Request], block_pairs: int) -> Iterator[list[Request]]:
-    for _, block in groupby(requests, key=lambda request: request.row.pair_index // block_pairs):
+    for _, block in groupby(requests, key=lambda request: block_of(request.row.pair_index, block_pairs)):
         yield from bounded_groups(block, block_pairs, BLOCK_PX, lambda request: request.mask.size)
 
 
@@ -153,7 +162,8 @@ def _rejected(attempt: _Attempt, reason: Failing) -> Rejected:
     )
 
 
-def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate) -> Pair:
+def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate, made_by: MadeBy) -> Pair:
+    """Return the pair of an attempt, without its seal."""
     request, rendered, scores = attempt.request, attempt.rendered, attempt.scores
     row, host, mask = request.row, rendered.host(request), rendered.label(request)
     image = composite(host, _whole(host, rendered), mask, params.feather_px)
@@ -167,9 +177,12 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate)
         defect=row.defect,
         source=row.source,
         seed=request.seed,
+        mask_seed=row.seed,
         attempts=attempt.number,
         backend=backend.name,
         backend_digest=backend.digest,
+        code_revision=made_by.code_revision,
+        run_id=made_by.run_id,
         prompt=request.prompt,
         **(_from_row(row, normal) if rendered.mask is None else _generated(host)),
         width=width,
@@ -177,6 +190,8 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate)
         mask_area_fraction=float(mask.mean()),
         mask_x=float(xs.mean() + 0.5) / width,
         mask_y=float(ys.mean() + 0.5) / height,
+        reference=rendered.reference,
+        appearance_code=list(rendered.appearance_code),
         fused_with=list(rendered.fused_with),
         **asdict(scores),
         change_outside_max=int(outside.max(initial=0)),
@@ -185,6 +200,8 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate)
         agreement=rendered.agreement,
         phash=change_hash(image, host),
         image_sha256=_digest(image),
+        mask_sha256=_digest(mask.astype(np.uint8) * np.uint8(255)),
+        row_sha256="",
         image=encode_image(image),
         mask=encode_mask(mask),
     )

@@ -59,7 +59,8 @@ class Rendered:
 
     pixels: float RGB 0..255 [h, w, 3] of `box`, with the defect. unchanged: the same without one, as the backend would
     give the normal image back (a codec loses a little). latents: what later renderings of the block may fuse with.
-    fused_with: pair indices of the block's pairs whose latents went into this one.
+    fused_with: pair indices of the block's pairs whose latents went into this one. reference: source_path of the real
+    defect whose features SAE compared with (DefectSynth Eq. 5-8). appearance_code: the inpainting backend's, as used.
 
     mask: bool [h, w], where the backend makes image and mask itself; then `pixels` are a whole image and `unchanged` is
     its own normal image. product_scale, defect_scale: w_p and w_d of DefectDiffu Eq. 4. agreement: IoU of the attention
@@ -71,6 +72,8 @@ class Rendered:
     unchanged: Floats
     latents: "Tensor | None" = None
     fused_with: tuple[int, ...] = ()
+    reference: str | None = None
+    appearance_code: tuple[float, ...] = ()
     mask: Mask | None = None
     product_scale: float | None = None
     defect_scale: float | None = None

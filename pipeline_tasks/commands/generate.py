@@ -32,42 +32,59 @@ def generate(
     pretrained: Annotated[Path, typer.Option()],
     model: Annotated[Path, typer.Option()],
     pairs: Annotated[Path, typer.Option()],
+    only: Annotated[
+        list[int] | None, typer.Option(help="make just the pair with this pair_index again, or these; --pairs is new")
+    ] = None,
 ) -> None:
     """Generate as many pairs of one defect as are asked for; a killed run resumes after its last finished shard."""
     import torch
 
     from pipeline_tasks.backends import load_backend
     from pipeline_tasks.backends.protocol import Graded
-    from pipeline_tasks.commands.work import work_folder
+    from pipeline_tasks.commands.remake import remake
+    from pipeline_tasks.commands.work import folder_of, this_run
     from pipeline_tasks.params import load_params
     from pipeline_tasks.prompts import read_prompts
     from pipeline_tasks.schema import STRENGTH, MaskRow, Sample, StrengthTrial
     from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import PARTIAL, make_room, read_rows, replace_folder, write_rows
+    from pipeline_tasks.storage import make_room, read_rows, replace_folder, write_rows
 
     params = load_params()
     torch.set_num_threads(params.generate.threads)
     asked, what = params.masks.pairs_per_defect, f"{product} {defect}"
     inputs = [masks, samples, normals, prompts, pretrained, model]
-    work = work_folder("generate", f"{product}-{defect}", inputs, [params.run, params.backend, params.generate, asked])
-    work.mkdir(parents=True, exist_ok=True)
-    for unfinished in work.rglob(f"*{PARTIAL}"):
-        unfinished.unlink()
+    made_by = this_run(inputs, [params.run, params.backend, params.generate, asked])
     backend = load_backend(params, model, pretrained)
     book = read_prompts(prompts).borrow(product, defect, source)
-    given = partial(_by_path, samples), partial(_by_path, normals), book
     known = stage.known_defects(read_rows(samples, Sample))
+    sources = stage.Sources(partial(_by_path, samples), partial(_by_path, normals), book, known)
+    if only:
+        make_again = partial(stage.run_again, params.generate, backend, sources, made_by)
+        remake(masks, {*only}, params.generate.block_pairs, pairs, make_again)
+        print(f"{what}: made again by {backend.name}: {', '.join(map(str, sorted({*only})))}")
+        return
+    work = _begun(folder_of("generate", f"{product}-{defect}", made_by.run_id))
     numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
     shards = ((work / f"{number:05d}.parquet", rows) for number, rows in numbered)
-    _fill(shards, asked, what, lambda rows, wanted: stage.run(params.generate, backend, rows, *given, known, wanted))
+    _fill(shards, asked, what, partial(stage.run, params.generate, backend, sources, made_by))
     tried = work / STRENGTH / "00000.parquet"
     if isinstance(backend, Graded) and not tried.exists():
         rows_tried = list(islice(read_rows(masks, MaskRow), params.generate.dit.trials))
-        write_rows(tried, stage.try_strengths(backend, rows_tried, *given), StrengthTrial)
+        write_rows(tried, stage.try_strengths(backend, sources, rows_tried), StrengthTrial)
     make_room(pairs)
     replace_folder(work, pairs)
     shutil.rmtree(work.parent, ignore_errors=True)
     _tell(what, backend.name, pairs, asked)
+
+
+def _begun(work: Path) -> Path:
+    """Return the folder of the run's unfinished work, which holds nothing half written."""
+    from pipeline_tasks.storage import PARTIAL
+
+    work.mkdir(parents=True, exist_ok=True)
+    for unfinished in work.rglob(f"*{PARTIAL}"):
+        unfinished.unlink()
+    return work
 
 
 def _fill(

@@ -63,18 +63,24 @@ def _generated(pairs: Path, chosen: Mapping[str, set[int]]) -> "Iterator[Pair]":
 def _pasted(
     product: str, masks: Path, chosen: Mapping[str, set[int]], base: "Sequence[Sample]", params: "Generate"
 ) -> "Iterator[Pair]":
-    """Yield a pasted pair for the mask of each chosen pair, so that the two arms differ in the generator alone."""
+    """Yield a pasted pair for the mask of each chosen pair, so that the two arms differ in the generator alone.
+
+    They are kept in no table: their run is that of this code on the masks and base samples, with `params`.
+    """
     from pipeline_tasks.backends.judgement import KEEP_ALL, known_defects
     from pipeline_tasks.backends.pairs import make_pairs
     from pipeline_tasks.backends.paste import PasteBackend
+    from pipeline_tasks.commands.work import this_run
     from pipeline_tasks.manifest import read_selected
     from pipeline_tasks.prompts import PromptBook
     from pipeline_tasks.schema import MaskRow, Pair
 
     samples, every = {sample.source_path: sample for sample in base}, params.model_copy(update={"keep": KEEP_ALL})
     unprompted = PromptBook({product: dict.fromkeys(chosen, "")}, {})
+    tables = {defect: masks / f"{defect}.parquet" for defect in chosen}
+    made_by = this_run([*tables.values()], [every, *sorted(sample.sha256 for sample in base)])
     for defect, indices in chosen.items():
-        rows = read_selected([masks / f"{defect}.parquet"], MaskRow, "pair_index", indices)
+        rows = read_selected([tables[defect]], MaskRow, "pair_index", indices)
         known = known_defects(sample for sample in base if sample.defect == defect)
-        made = make_pairs(PasteBackend(every), rows, samples, samples, unprompted, known, every)
+        made = make_pairs(PasteBackend(every), rows, samples, samples, unprompted, known, every, made_by)
         yield from (pair for pair in made if isinstance(pair, Pair))

@@ -9,11 +9,14 @@ from pipeline_tasks.schema import GOOD
 from pipeline_tasks.validate_params import Validate
 
 AMOUNTS, TABLE, ORIGIN = "Amounts", "Table", "Origin"
+LEARNED_FROM = ("parent_a", "parent_b", "reference", "nearest_base")
+"""The columns that name base samples of the pair's defect, where they name any."""
 ON_REAL_ONLY = ("normal_path", "parent_a", "parent_b", "alpha")
 """What a pair on a real normal image has, and one that was generated whole has not."""
 POSSIBLE: Mapping[str, tuple[float, float | None]] = {
     "pair_index": (0, None),
     "seed": (0, None),
+    "mask_seed": (0, None),
     "attempts": (1, None),
     "width": (1, None),
     "height": (1, None),
@@ -34,9 +37,11 @@ MATCHING = {
     "mask_kind": (r"\S", "Every pair says its mask_kind", "not empty"),
     "nearest_base": (r"\S", "Every pair says its nearest_base", "not empty"),
     "phash": ("^[0-9a-f]{16}$", "Every phash is a hash of 64 bits", "16 hex digits"),
-    "backend_digest": ("^[0-9a-f]{64}$", "Every backend_digest is a SHA-256", "64 hex digits"),
-    "normal_sha256": ("^[0-9a-f]{64}$", "Every normal_sha256 is a SHA-256", "64 hex digits"),
-    "image_sha256": ("^[0-9a-f]{64}$", "Every image_sha256 is a SHA-256", "64 hex digits"),
+    "code_revision": ("^[0-9a-f]{40}$", "Every code_revision is a git tree id", "40 hex digits"),
+    **{
+        column: ("^[0-9a-f]{64}$", f"Every {column} is a SHA-256", "64 hex digits")
+        for column in ("backend_digest", "run_id", "normal_sha256", "image_sha256", "mask_sha256", "row_sha256")
+    },
 }
 
 
@@ -128,14 +133,27 @@ def origin(expected: Expected, there: Sequence[str]) -> Iterator[Rule]:
     sentence = "No pair is made on a copy of a test image"
     yield not_in_set("never_test", ORIGIN, sentence, "normal_sha256", sorted(expected.test.sha256))
     own = (("source", "=", product),)
-    for column in ("parent_a", "parent_b", "nearest_base"):
+    for column in LEARNED_FROM:
         sentence = f"No {column} is a test image"
         yield not_in_set("never_test", ORIGIN, sentence, column, test, where=own)
     for defect in there:
         yield from _learned_on(expected, defect)
+    yield from _traceable()
+
+
+def _traceable() -> Iterator[Rule]:
     for column, (regex, sentence, threshold) in MATCHING.items():
         asked = {"column": column, "regex": regex}
         yield Rule("complete", ORIGIN, sentence, "ExpectColumnValuesToMatchRegex", asked, threshold)
+    yield Rule(
+        "mask_seed",
+        ORIGIN,
+        "A pair whose first attempt was kept is made from its mask's seed",
+        "ExpectColumnPairValuesToBeEqual",
+        {"column_A": "seed", "column_B": "mask_seed"},
+        "seed = mask_seed",
+        where=(("attempts", "=", 1),),
+    )
 
 
 def _learned_on(expected: Expected, defect: str) -> Iterator[Rule]:
@@ -147,6 +165,6 @@ def _learned_on(expected: Expected, defect: str) -> Iterator[Rule]:
         return
     sentence = f"'{defect}' is learned on '{product}'"
     yield in_set("learned_on", ORIGIN, sentence, "source", [product], threshold=f"'{product}'", **here)
-    for column in ("parent_a", "parent_b", "nearest_base"):
+    for column in LEARNED_FROM:
         sentence = f"The {column} of every pair of '{defect}' is a base sample of it"
         yield in_set("base_only", ORIGIN, sentence, column, expected.paths(defect), **here)

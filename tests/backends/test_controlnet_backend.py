@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from rows import PROMPTS, mask_row, sample
+from rows import MADE_BY, PROMPTS, mask_row, sample
 from settings import KEEP_ALL, settings
 from tiny_base import save_tiny_pipeline
 
@@ -188,13 +188,33 @@ def test_every_switch_changes_the_defect_and_not_the_background(backend, change)
     assert np.allclose(usual[0].pixels[corner], switched[0].pixels[corner], atol=25)
 
 
-def test_the_finished_pair_equals_its_normal_image_outside_the_dilated_mask(backend):
+def rows_of(count):
+    return [mask_row(index, bar(y=12 * index + 4)) for index in range(count)]
+
+
+def pairs_of(generator, rows, chosen):
     normal = sample(GOOD, pixels=grainy(110, seed=5))
     defect = sample("pit", pixels=REAL.pixels, mask=REAL.mask)
-    rows = [mask_row(index, bar(y=20 * index + 4)) for index in range(3)]
-    chosen = params()
-    samples, normals = {defect.source_path: defect}, {normal.source_path: normal}
-    pairs = list(make_pairs(backend(), rows, samples, normals, PROMPTS, known_defects([defect]), chosen.generate))
+    samples, normals, known = {defect.source_path: defect}, {normal.source_path: normal}, known_defects([defect])
+    return list(make_pairs(generator, rows, samples, normals, PROMPTS, known, chosen.generate, MADE_BY))
+
+
+def test_a_fused_pair_is_the_same_when_only_its_block_is_made(backend):
+    rows, small = rows_of(6), {"block_pairs": 2}
+    made = pairs_of(backend(**small), rows, params(**small))
+    assert [pair.fused_with for pair in made] == [[1], [0], [3], [2], [5], [4]]
+    assert pairs_of(backend(**small), rows[2:4], params(**small)) == made[2:4]
+
+
+@pytest.mark.parametrize(("enabled", "reference"), [(True, "base/pit/000.png"), (False, None)])
+def test_a_pair_names_the_real_defect_that_sae_compares_with(backend, enabled, reference):
+    sampling = {"sae": {"enabled": enabled}}
+    (pair,) = pairs_of(backend(sampling), rows_of(1), params(sampling))
+    assert pair.reference == reference and pair.appearance_code == []
+
+
+def test_the_finished_pair_equals_its_normal_image_outside_the_dilated_mask(backend):
+    pairs = pairs_of(backend(), rows_of(3), params())
     assert [pair.pair_index for pair in pairs] == [0, 1, 2]
     assert all(pair.change_outside_max == 0 and pair.change_inside > 0 for pair in pairs)
     assert all(decode_image(pair.image).shape == (SIZE, SIZE, 3) for pair in pairs)

@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from rows import mask_row, sample
+from rows import MADE_BY, mask_row, sample
 from settings import KEEP_ALL, settings
 from tiny_base import save_tiny_pipeline
 from tiny_dit import tiny_tdia
@@ -210,7 +210,7 @@ def test_every_switch_changes_the_defect_and_not_the_background(backend, change)
 
 
 def test_a_finished_given_pair_equals_its_normal_image_outside_the_dilated_mask(backend):
-    pairs = list(make_pairs(backend(), *rows_and_samples(3), params().generate))
+    pairs = list(make_pairs(backend(), *rows_and_samples(3), params().generate, MADE_BY))
     assert [pair.pair_index for pair in pairs] == [0, 1, 2]
     for pair in pairs:
         assert pair.change_outside_max == 0 and pair.change_inside > 0 and pair.normal is None
@@ -218,10 +218,19 @@ def test_a_finished_given_pair_equals_its_normal_image_outside_the_dilated_mask(
         assert decode_image(pair.image).shape == (SIZE, SIZE, 3)
 
 
+def test_a_pair_is_the_same_when_only_its_block_is_made(backend):
+    rows, *others = rows_and_samples(4)
+
+    def made(some):
+        return list(make_pairs(backend(block_pairs=2), some, *others, params(block_pairs=2).generate, MADE_BY))
+
+    assert made(rows[2:]) == made(rows)[2:]
+
+
 def test_a_finished_free_pair_has_an_attention_mask_and_its_own_normal_image(backend, monkeypatch):
     monkeypatch.setattr(dit_labels, "AREA_SLACK", np.inf)
     chosen = params({"mode": "free"})
-    pairs = list(make_pairs(backend({"mode": "free"}), *rows_and_samples(4), chosen.generate))
+    pairs = list(make_pairs(backend({"mode": "free"}), *rows_and_samples(4), chosen.generate, MADE_BY))
     kept = [pair for pair in pairs if isinstance(pair, Pair)]
     assert kept
     for pair in kept:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rows import PROMPTS
+from rows import MADE_BY, PROMPTS
 from settings import KEEP_ALL
 
 from pipeline_tasks.backends import inpainting
@@ -11,7 +11,7 @@ from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, Inpain
 from pipeline_tasks.backends.pairs import make_pairs
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image, encode_image, encode_mask
-from pipeline_tasks.inpainting.network import make_unet
+from pipeline_tasks.inpainting.network import CODE_SIZE, make_unet
 from pipeline_tasks.inpainting.source import Grain
 from pipeline_tasks.params import GenerateInpainting, Keep
 
@@ -47,15 +47,15 @@ def test_a_defect_it_was_not_trained_on_is_refused(folder, params, rows, defects
     backend = InpaintingBackend.load(folder, params)
     (row,) = rows([(0, 0)])
     with pytest.raises(ModelError, match=r"knows \['scratch'\], not 'pit'"):
-        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, PROMPTS, known, params))
+        list(make_pairs(backend, [replace(row, defect="pit")], defects, normals, PROMPTS, known, params, MADE_BY))
 
 
 def test_a_pair_depends_on_its_seed_and_not_on_its_batch(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
     row, other = rows([(0, 0), (9, 5)])
-    (first,) = make_pairs(backend, [row], defects, normals, PROMPTS, known, params)
-    (again, _) = make_pairs(backend, [row, other], defects, normals, PROMPTS, known, params)
-    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, PROMPTS, known, params)
+    (first,) = make_pairs(backend, [row], defects, normals, PROMPTS, known, params, MADE_BY)
+    (again, _) = make_pairs(backend, [row, other], defects, normals, PROMPTS, known, params, MADE_BY)
+    (reseeded,) = make_pairs(backend, [replace(row, seed=2)], defects, normals, PROMPTS, known, params, MADE_BY)
     difference = np.abs(decode_image(first.image).astype(int) - decode_image(again.image))
     assert difference.max() <= 1  # kernels may round differently in another batch
     assert first.image_sha256 != reseeded.image_sha256
@@ -66,9 +66,8 @@ def test_severity_scales_the_code_and_so_the_picture(folder, params, rows, defec
     images = []
     for one in (params, strong):
         backend = InpaintingBackend.load(folder, one)
-        images += [
-            pair.image_sha256 for pair in make_pairs(backend, rows([(0, 0)]), defects, normals, PROMPTS, known, one)
-        ]
+        pairs = make_pairs(backend, rows([(0, 0)]), defects, normals, PROMPTS, known, one, MADE_BY)
+        images += [pair.image_sha256 for pair in pairs]
     assert images[0] != images[1]
 
 
@@ -78,18 +77,49 @@ def test_without_the_appearance_code_neither_severity_nor_the_parents_look_count
     uncoded = Inpainting(make_unet(1, [8, 16], seed=0), ["scratch"], 30.0, GRAIN, 32, 3, appearance_code=False)
     uncoded.save(tmp_path / "uncoded")
     other = {path: replace(one, image=encode_image(255 - decode_image(one.image))) for path, one in defects.items()}
-    images = set()
+    images, codes = set(), set()
     for parents, severity in ((defects, 1.0), (other, 3.0)):
         changed = params.model_copy(update={"severity": severity})
         backend = InpaintingBackend.load(tmp_path / "uncoded", changed)
-        pairs = make_pairs(backend, rows([(0, 0)]), parents, normals, PROMPTS, known, changed)
-        images |= {pair.image_sha256 for pair in pairs}
-    assert len(images) == 1
+        (pair,) = make_pairs(backend, rows([(0, 0)]), parents, normals, PROMPTS, known, changed, MADE_BY)
+        images.add(pair.image_sha256)
+        codes.add(tuple(pair.appearance_code))
+    assert len(images) == 1 and codes == {(0.0,) * CODE_SIZE}
+
+
+def test_the_code_that_was_used_lies_between_the_parents_by_alpha_times_severity(
+    folder, params, rows, defects, normals, known, bar
+):
+    faint = np.where(bar[..., None], np.uint8(120), decode_image(defects["d/0.png"].image))
+    parents = defects | {"d/1.png": replace(defects["d/0.png"], source_path="d/1.png", image=encode_image(faint))}
+
+    def code(alpha, severity=1.0):
+        changed = params.model_copy(update={"severity": severity})
+        shown = [replace(row, parent_b="d/1.png", alpha=alpha) for row in rows([(0, 0)])]
+        backend = InpaintingBackend.load(folder, changed)
+        (pair,) = make_pairs(backend, shown, parents, normals, PROMPTS, known, changed, MADE_BY)
+        assert pair.reference is None
+        return np.array(pair.appearance_code)
+
+    one, other = code(0.0), code(1.0)
+    assert one.shape == (CODE_SIZE,) and np.abs(one - other).max() > 0.1
+    assert np.allclose(code(0.25), 0.75 * one + 0.25 * other, atol=1e-6)
+    assert np.allclose(code(0.0, severity=3.0), 3 * one, atol=1e-6)
+
+
+def test_a_pair_is_the_same_when_only_its_block_is_made(folder, params, rows, defects, normals, known):
+    backend = InpaintingBackend.load(folder, params)
+
+    def made(some):
+        return list(make_pairs(backend, some, defects, normals, PROMPTS, known, params, MADE_BY))
+
+    every = rows([(3 * index, 2 * index) for index in range(10)])
+    assert made(every[4:8]) == made(every)[4:8]
 
 
 def test_a_mask_at_the_very_corner_is_painted(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
-    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, PROMPTS, known, params)
+    (pair,) = make_pairs(backend, rows([(-30, -40)]), defects, normals, PROMPTS, known, params, MADE_BY)
     assert pair.change_inside > 0 and pair.change_outside_max == 0
 
 
@@ -100,7 +130,8 @@ def test_condition_planes_are_no_larger_than_a_window(folder, params, rows, defe
     )
     (row,) = rows([(0, 0)])
     long = replace(row, mask=encode_mask(np.eye(96, dtype=bool)), mask_area_px=96)
-    (pair,) = make_pairs(InpaintingBackend.load(folder, params), [long], defects, normals, PROMPTS, known, params)
+    backend = InpaintingBackend.load(folder, params)
+    (pair,) = make_pairs(backend, [long], defects, normals, PROMPTS, known, params, MADE_BY)
     assert pair.change_inside > 0
     assert set(sizes) == {(64, 64)}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rows import PROMPTS
+from rows import MADE_BY, PROMPTS
 from settings import KEEP_ALL
 
 from pipeline_tasks.backends import pairs
@@ -19,6 +19,7 @@ from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.images.similarity import change_hash
 from pipeline_tasks.params import Keep
 from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.provenance import sealed
 from pipeline_tasks.schema import Pair, Rejected
 from pipeline_tasks.seeds import derive_seed
 
@@ -97,7 +98,7 @@ def make(params, defects, normals, known):
 
     def run(backend, rows, keep=(), **changes):
         changed = params.model_copy(update=changes | {"keep": params.keep.model_copy(update=dict(keep))})
-        return list(make_pairs(backend, rows, defects, normals, PROMPTS, known, changed))
+        return list(make_pairs(backend, rows, defects, normals, PROMPTS, known, changed, MADE_BY))
 
     return run
 
@@ -143,21 +144,25 @@ def test_provenance_is_complete_and_true(make, params, rows):
     (pair,) = make(backend, rows([(1, 2)]))
     assert pair.pair_id == "plate/scratch/000000" and pair.prompt == "scratch plate"
     assert (pair.backend, pair.backend_digest) == ("paste", backend.digest)
-    assert (pair.seed, pair.attempts) == (1000, 1)
+    assert (pair.seed, pair.mask_seed, pair.attempts) == (1000, 1000, 1)
+    assert (pair.code_revision, pair.run_id) == (MADE_BY.code_revision, MADE_BY.run_id)
+    assert (pair.reference, pair.appearance_code) == (None, [])
     assert pair.image_sha256 == hashlib.sha256(decode_image(pair.image).tobytes()).hexdigest()
+    assert pair.mask_sha256 == hashlib.sha256(np.uint8(255) * decode_mask(pair.mask)).hexdigest()
+    assert pair == sealed(replace(pair, row_sha256=""))
     assert pair.mask_area_px == decode_mask(pair.mask).sum()
     assert not pair.normal_derived
 
 
 def test_the_prompt_is_that_of_the_first_parent_where_it_has_its_own(params, rows, defects, normals, known):
     book = PromptBook(PROMPTS.defects, {"plate": {"d/0.png": "thin scratch plate"}})
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, book, known, params)
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, normals, book, known, params, MADE_BY)
     assert pair.prompt == "thin scratch plate"
 
 
 def test_a_derived_normal_is_flagged(params, rows, defects, normals, known):
     derived = {k: replace(v, derived_from="d/0.png") for k, v in normals.items()}
-    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, known, params)
+    (pair,) = make_pairs(White(), rows([(0, 0)]), defects, derived, PROMPTS, known, params, MADE_BY)
     assert pair.normal_derived
 
 
@@ -167,6 +172,7 @@ def test_a_pair_that_is_made_whole_brings_its_own_normal_image_and_mask(make, ro
     assert (pair.width, pair.height, pair.mask_area_px) == (32, 32, 64) and mask[8:16, 8:16].all()
     assert (normal == 90).all() and (image[~mask & ~dilate(mask, 3)] == 90).all() and (image[mask] == 200).all()
     assert pair.normal_sha256 == hashlib.sha256(normal.tobytes()).hexdigest() and not pair.normal_derived
+    assert pair.mask_sha256 == hashlib.sha256(np.uint8(255) * mask).hexdigest()
     assert (pair.normal_path, pair.parent_a, pair.parent_b, pair.alpha, pair.warp) == (None, None, None, None, [])
     assert (pair.mask_kind, pair.alignment, pair.spill) == ("attention", 1.0, 0.0)
     assert (pair.product_scale, pair.defect_scale, pair.agreement) == (1.0, 1.5, 0.5)
@@ -197,7 +203,7 @@ def test_a_pasted_defect_is_a_copy_which_is_made_again_and_then_rejected(params,
     def made(most):
         changed = params.model_copy(update={"attempts": 2, "keep": Keep(**KEEP_ALL | {"max_similarity": most})})
         shown, known = rows([(5, 7)]), known_defects(samples.values())
-        return next(make_pairs(PasteBackend(params), shown, samples, normals, PROMPTS, known, changed))
+        return next(make_pairs(PasteBackend(params), shown, samples, normals, PROMPTS, known, changed, MADE_BY))
 
     rejected = made(0.98)
     assert isinstance(rejected, Rejected) and (rejected.reason, rejected.attempts) == (Failing.COPY, 2)
@@ -252,7 +258,7 @@ def test_a_dishonest_pair_is_made_again_from_the_next_seed(make, rows):
     painter = Painter({0: [1.0], 1: [0.1, 0.2, 0.6]})
     sound, mended = make(painter, rows([(0, 0), (2, 2)]), keep={"min_alignment": 0.5}, attempts=5)
     assert (sound.attempts, sound.seed, sound.alignment) == (1, 1000, 1.0)
-    assert (mended.attempts, mended.seed) == (3, derive_seed(1001, "attempt", 2))
+    assert (mended.attempts, mended.mask_seed, mended.seed) == (3, 1001, derive_seed(1001, "attempt", 2))
     assert mended.alignment == pytest.approx(0.6)
     assert [indices for indices, _, _ in painter.calls] == [[0, 1], [1], [1]]
 
@@ -293,12 +299,13 @@ def test_no_pair_is_rejected_where_any_will_do(make, rows):
 
 def test_a_missing_sample_and_a_test_sample_stop_the_run_by_name(params, rows, defects, normals, known):
     with pytest.raises(DataError, match=r"pair plate/scratch/0 .*'g/0.png'"):
-        list(make_pairs(White(), rows([(0, 0)]), defects, {}, PROMPTS, known, params))
+        list(make_pairs(White(), rows([(0, 0)]), defects, {}, PROMPTS, known, params, MADE_BY))
     leaked = {k: replace(v, split="test") for k, v in defects.items()}
     with pytest.raises(LeakageError, match=r"generate, pair plate/scratch/0: 'plate/d/0\.png' is a test sample"):
-        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, PROMPTS, known, params))
+        list(make_pairs(White(), rows([(0, 0)]), leaked, normals, PROMPTS, known, params, MADE_BY))
 
 
 def test_a_defect_without_a_prompt_stops_the_run_by_name(params, rows, defects, normals, known):
+    empty = PromptBook({"plate": {}}, {})
     with pytest.raises(DataError, match="no prompt for 'scratch' on 'plate'; re-run the prompts stage"):
-        list(make_pairs(White(), rows([(0, 0)]), defects, normals, PromptBook({"plate": {}}, {}), known, params))
+        list(make_pairs(White(), rows([(0, 0)]), defects, normals, empty, known, params, MADE_BY))

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rows import PROMPTS
+from rows import MADE_BY, PROMPTS
 from settings import settings
 
 from pipeline_tasks.backends import load_backend, load_trainer
@@ -14,7 +14,7 @@ from pipeline_tasks.storage import read_json
 
 
 def pasted(params, rows, defects, normals, known):
-    (pair,) = make_pairs(PasteBackend(params), rows, defects, normals, PROMPTS, known, params)
+    (pair,) = make_pairs(PasteBackend(params), rows, defects, normals, PROMPTS, known, params, MADE_BY)
     return pair, decode_image(pair.image).astype(int), decode_mask(pair.mask)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from choices import choice, lift
 from interruptions import counted, killed_at
-from rows import PROMPTS, mask_row, noisy_sample, pair
+from rows import MADE_BY, PROMPTS, mask_row, noisy_sample, pair
 from settings import KEEP_ALL, SMALL_DETECTOR, write_settings
 
 from pipeline_tasks.backends.judgement import Failing
@@ -44,7 +44,7 @@ def options(tmp_path, monkeypatch):
     write_rows(Path("masks/pit.parquet"), masks, MaskRow)
     known = {s.source_path: s for s in read_samples(Path("base"))}
     paste = PasteBackend(params, name="inpainting")
-    made = make_pairs(paste, masks, known, known, PROMPTS, known_defects([parent]), params)
+    made = make_pairs(paste, masks, known, known, PROMPTS, known_defects([parent]), params, MADE_BY)
     write_rows(Path("pairs/pit/00000.parquet"), made, Pair)
     write_json(Path("validation.json"), {"verdict": "passed"})
     write_json(Path("choice.json"), choice(lift(0.03)))

@@ -1,35 +1,28 @@
 """A stage killed in the middle of its work resumes, and its result equals the uninterrupted one byte for byte."""
 
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
+import few_pairs
 import pytest
+from few_pairs import MASKS, SMALL, SOUND, pairs_in, pictures_in, run_train, write_inputs
 from interruptions import counted, killed_at
-from rows import PROMPTS, mask_row, sample
+from rows import sample
 from settings import write_settings
 
 from pipeline_tasks import storage
 from pipeline_tasks.backends import pairs
-from pipeline_tasks.backends.judgement import Failing, Scores
-from pipeline_tasks.commands.generate import REJECTED, generate
-from pipeline_tasks.commands.train import train
+from pipeline_tasks.backends.judgement import Failing
+from pipeline_tasks.commands.generate import REJECTED
 from pipeline_tasks.commands.work import work_folder
 from pipeline_tasks.errors import LeakageError
 from pipeline_tasks.inpainting import training
 from pipeline_tasks.params import load_params
-from pipeline_tasks.schema import GOOD, MaskRow, Pair, Rejected, Sample
-from pipeline_tasks.storage import PARTIAL, content_digest, read_rows, write_json, write_rows
+from pipeline_tasks.schema import Rejected, Sample
+from pipeline_tasks.storage import PARTIAL, read_rows, write_rows
 
-SMALL = {
-    "train": {"steps": 9, "batch_size": 2, "checkpoint_every_steps": 2}
-    | {"inpainting": {"window_px": 32, "channels": [8, 16]}},
-    "masks": {"pairs_per_defect": 8},
-    "generate": {"block_pairs": 2, "shard_pairs": 4, "batch_size": 4, "attempts": 2, "inpainting": {"steps": 2}},
-}
-MASKS = 14
 HOPELESS = {1: Failing.LABEL, 6: Failing.SPILL}
 """Pairs that are rejected whatever is tried: one of the first shard of four, one of the second."""
-SOUND = Scores(80, 0.9, 0.6, 0.05, 12.5, "base/pit/000.png", 0.5)
 
 
 @pytest.fixture
@@ -40,47 +33,21 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def small_inputs(project, one_thread, monkeypatch):
-    write_settings(project, **SMALL)
-    plain = np.random.default_rng(0).integers(100, 120, (48, 48, 3)).astype(np.uint8)
-    mask = np.zeros((48, 48), bool)
-    mask[20:24, 10:30] = True
-    marked = np.where(mask[..., None], np.uint8(30), plain)
-    write_rows(project / "base/pit.parquet", [sample(pixels=marked, mask=mask)], Sample)
-    write_rows(project / f"base/{GOOD}.parquet", [sample(GOOD, pixels=plain)], Sample)
-    write_rows(project / "masks.parquet", [mask_row(index, mask) for index in range(MASKS)], MaskRow)
-    write_json(project / "plate.json", {"defects": PROMPTS.defects["plate"], "samples": {}})
-    (project / "pretrained").mkdir()
-    write_json(project / "pretrained/pretrained.json", {"source": "none"})
+    write_inputs(project)
     monkeypatch.setattr(pairs, "score", lambda request, *_: replace(SOUND, mask_area_px=request.row.pair_index + 1))
     monkeypatch.setattr(pairs, "judge", lambda scores, _: HOPELESS.get(scores.mask_area_px - 1))
-
-
-def run_train(project, to):
-    train("plate", project / "base", project / "plate.json", project / "pretrained", project / to)
-    return content_digest(project / to)
 
 
 @pytest.fixture
 def run_generate(project):
     run_train(project, "model")
-
-    def run(to):
-        tables = (project / "masks.parquet", project / "base/pit.parquet", project / f"base/{GOOD}.parquet")
-        models = (project / "pretrained", project / "model")
-        generate("plate", "pit", "plate", *tables, project / "plate.json", *models, project / to)
-        return content_digest(project / to)
-
-    return run
+    return partial(few_pairs.run_generate, project)
 
 
 def unfinished(project):
     """Names of the tables that wait in the work folder."""
     (folder,) = (project / ".work/generate/plate-pit").iterdir()
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
-
-
-def pairs_in(folder):
-    return [pair for shard in sorted(folder.glob("*.parquet")) for pair in read_rows(shard, Pair)]
 
 
 def test_training_resumes_at_its_checkpoint(project):
@@ -126,7 +93,7 @@ def test_what_a_block_holds_beyond_the_last_pair_asked_for_is_dropped(project, r
     run_generate("whole")
     write_settings(project, **SMALL | {"masks": {"pairs_per_defect": 3}})
     run_generate("fewer")
-    assert pairs_in(project / "fewer") == pairs_in(project / "whole")[:3], "the fourth of its block was made, too"
+    assert pictures_in(project / "fewer") == pictures_in(project / "whole")[:3], "the fourth of its block was made, too"
     assert sorted(path.name for path in (project / "fewer").glob("*")) == ["00000.parquet", REJECTED]
 
 
@@ -192,7 +159,7 @@ def test_other_shards_hold_the_same_pairs(project, run_generate):
     write_settings(project, **SMALL | {"generate": SMALL["generate"] | {"shard_pairs": 6}})
     run_generate("other")
     assert [len(list((project / name).glob("*.parquet"))) for name in ("whole", "other")] == [3, 2]
-    assert pairs_in(project / "other") == pairs_in(project / "whole")
+    assert pictures_in(project / "other") == pictures_in(project / "whole")
 
 
 def test_other_parameters_do_not_resume_old_work(project):

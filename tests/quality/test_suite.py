@@ -81,10 +81,10 @@ def test_columns_that_differ_are_named(pairs):
         {"column_A": "found", "column_B": "declared"},
         table="columns",
     )
-    assert check([rule], pairs())[0].observed == "none of 37 deviates"
+    assert check([rule], pairs())[0].observed == "none of 44 deviates"
     differing = pairs(lambda p: p.drop(columns="spill").assign(extra=pd.array([1] * 12, "int64")))
     observed = check([rule], differing)[0].observed
-    assert observed == "2 of 38 deviate (5.26%): spill (none instead of double), extra (int64 instead of none)"
+    assert observed == "2 of 45 deviate (4.44%): spill (none instead of double), extra (int64 instead of none)"
 
 
 def test_batches_hold_few_values_and_change_no_outcome(pairs, monkeypatch):

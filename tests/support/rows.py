@@ -8,11 +8,13 @@ import numpy as np
 
 from pipeline_tasks.images.codec import Mask, Pixels, encode_image, encode_mask
 from pipeline_tasks.prompts import PromptBook
+from pipeline_tasks.provenance import MadeBy, sealed
 from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample, StrengthTrial
 
 PLAIN: Pixels = np.full((48, 48, 3), 120, np.uint8)
 SQUARE: Mask = np.pad(np.ones((6, 6), bool), 21)
 UNMOVED = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+MADE_BY = MadeBy(code_revision="c" * 40, run_id="d" * 64)
 PROMPTS = PromptBook({"plate": {d: f"{d} plate" for d in (GOOD, "pit", "scratch", "stain")}}, {})
 
 
@@ -81,7 +83,7 @@ def mask_row(index: int = 0, mask: Mask = SQUARE, **values: Any) -> MaskRow:
 
 
 def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
-    """Return a pair of the first parent and the first normal image, of plain pixels."""
+    """Return a pair of the first parent and the first normal image, of plain pixels, sealed as it is."""
     row = Pair(
         pair_id=f"plate/{defect}/{index:06d}",
         pair_index=index,
@@ -89,9 +91,12 @@ def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
         defect=defect,
         source="plate",
         seed=1000 + index,
+        mask_seed=1000 + index,
         attempts=1,
         backend="inpainting",
         backend_digest="a" * 64,
+        code_revision=MADE_BY.code_revision,
+        run_id=MADE_BY.run_id,
         prompt=f"{defect} plate",
         normal_path="base/good/000.png",
         normal_sha256=digest("base/good/000.png"),
@@ -107,6 +112,8 @@ def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
         mask_area_fraction=36 / 2304,
         mask_x=0.5,
         mask_y=0.5,
+        reference=None,
+        appearance_code=[-0.2, -0.1, 0.05, 0.1, 0.02, 0.3],
         fused_with=[],
         alignment=0.9,
         label_iou=0.6,
@@ -120,11 +127,14 @@ def pair(defect: str = "pit", index: int = 0, **values: Any) -> Pair:
         nearest_similarity=0.5,
         phash=digest(f"phash {defect} {index}")[:16],
         image_sha256=digest(f"{defect} {index}"),
+        mask_sha256=digest(f"mask of {defect} {index}"),
+        row_sha256="",
         image=encode_image(PLAIN),
         mask=encode_mask(SQUARE),
         normal=None,
     )
-    return replace(row, **values)
+    made = replace(row, **values)
+    return made if "row_sha256" in values else sealed(made)
 
 
 def trials(rows: int, changed: list[int], agreement: float = 0.6) -> list[StrengthTrial]:
