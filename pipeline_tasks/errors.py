@@ -41,6 +41,10 @@ class ValidationFailed(DefectlineError):  # noqa: N818 - reads as the sentence i
     """The quality gate refused the pairs of a product."""
 
 
+class AuditFailed(DefectlineError):  # noqa: N818 - reads as the sentence it is
+    """A link between a version and what it is made of does not hold."""
+
+
 class TransientError(DefectlineError):
     """What may pass: a later try of the same may succeed, and a scheduler makes one. Status: EX_TEMPFAIL."""
 

@@ -19,5 +19,5 @@ Name = Annotated[str, typer.Option(callback=_checked)]
 """A product or defect, as in catalog.yaml. Raises ConfigError for what is no name."""
 NamedProduct = Annotated[str, typer.Argument(callback=_checked)]
 """The same of a product that is given without an option before it."""
-NamedDetector = Annotated[str | None, typer.Option(callback=_checked)]
-"""The same of a detector, which need not be given."""
+OptionalName = Annotated[str | None, typer.Option(callback=_checked)]
+"""The same of what need not be given."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_tasks.commands.names import NamedDetector, NamedProduct
+from pipeline_tasks.commands.names import NamedProduct, OptionalName
 from pipeline_tasks.lineage.turns import in_turn
 from pipeline_tasks.params import load_params
 
@@ -14,7 +14,7 @@ def promote(
     product: NamedProduct,
     version: Annotated[str, typer.Argument(help="its number in MLflow, or the version that the report is of")],
     reason: Annotated[str, typer.Option(help="kept with the version")],
-    detector: NamedDetector = None,
+    detector: OptionalName = None,
 ) -> None:
     """Make a version of a product's data set, or of a detector, the champion by hand; who and why is recorded."""
     from datetime import UTC, datetime

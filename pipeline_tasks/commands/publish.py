@@ -1,4 +1,4 @@
-"""`defectline publish`: commit the lock, push the data, register the version, after every stage is up to date."""
+"""`defectline publish`: every stage up to date -> the lock committed and tagged, the data pushed, all registered."""
 
 from pathlib import Path
 
@@ -7,14 +7,22 @@ from pipeline_tasks.params import load_params
 
 def publish() -> None:
     """Publish the refreshed dataset. Each step is idempotent: run it again after a failure to complete it."""
+    from pipeline_tasks.catalog import load_catalog
     from pipeline_tasks.commands.register import register
-    from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data
+    from pipeline_tasks.lineage.lock import load_lock
+    from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version
+    from pipeline_tasks.lineage.record import write_record
     from pipeline_tasks.lineage.turns import in_turn
 
     root = Path.cwd()
     settings = load_params().register_
     with in_turn("publish"):
         check_complete(root)
-        print(commit_lock(root) if settings.git_commit else "git: committing is switched off (register.git_commit)")
+        lock = load_lock(root, load_catalog())
+        record = write_record(lock, load_catalog())
+        if settings.git_commit:
+            print(commit_lock(root), tag_version(root, lock.version, record), sep="\n")
+        else:
+            print("git: committing and tagging are switched off (register.git_commit)")
         print(push_data(root))
     register()

@@ -9,13 +9,17 @@ from typing import Any
 
 from pipeline_tasks.catalog import Catalog, Defect
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.lineage.lock import Lock
+from pipeline_tasks.lineage.dvc_files import DvcFiles, repository_of
+from pipeline_tasks.lineage.lock import Lock, Output
 from pipeline_tasks.manifest import read_manifest, read_selected
 from pipeline_tasks.report.contents import CurvePoint, DefectContents, Example, Extremes, ProductContents
+from pipeline_tasks.report.dataset_card import count_pairs
+from pipeline_tasks.report.model_card import CardGenerator
 from pipeline_tasks.schema import GOOD, STRENGTH, Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.splits.membership import read_members
 from pipeline_tasks.storage import read_json, read_rows, sample_files
-from pipeline_tasks.tracking.registry import Dataset, Generator
+from pipeline_tasks.tracking.models import model_name
+from pipeline_tasks.tracking.registry import Dataset
 
 CURVE_COLUMNS = {"arm", "recall", "precision"}
 REAL_SHOWN = 6
@@ -30,52 +34,70 @@ FROM_NOTHING = (
 
 @dataclass(frozen=True)
 class Version:
-    """Everything that a version publishes."""
+    """Everything that a version publishes.
+
+    datasets: each defect's pairs, and each product's base samples. generators: by name. docs: the Data Docs folder of
+    each product.
+    """
 
     products: Sequence[ProductContents]
     datasets: Sequence[Dataset]
-    generators: Sequence[Generator]
+    generators: Mapping[str, CardGenerator]
     docs: dict[str, Path]
-    """The Data Docs folder of each product."""
 
 
-def collect(lock: Lock, catalog: Catalog, sample_pairs: int) -> Version:
+def collect(lock: Lock, catalog: Catalog, sample_pairs: int, revision: str) -> Version:
     """Read the results of every stage of the catalog; pictures are read only when they are asked for.
 
-    Raises PublicationError if the lock lacks an output, DataError if a file is missing or damaged.
+    revision: the git commit whose dvc.lock this is. Raises PublicationError if the lock lacks an output, DataError if a
+    file is missing or damaged.
     """
-    models = {name: lock.output(f"train@{name}") for name in catalog.generators}
+    pairs = [_pairs(lock, item, revision) for item in catalog.defects.values()]
     return Version(
         products=[_product(lock, product, catalog, sample_pairs) for product in catalog.products],
-        datasets=[_dataset(lock, item.product, item.defect) for item in catalog.defects.values()],
-        generators=[Generator(f"defectline-{g}-generator", m.md5, lock.root / m.path) for g, m in models.items()],
+        datasets=[*pairs, *(base_samples(lock, product, revision) for product in catalog.products)],
+        generators={name: _generator(lock, name) for name in catalog.generators},
         docs={p: lock.root / lock.output(f"validate@{p}", "docs").path for p in catalog.products},
     )
 
 
 def _product(lock: Lock, product: str, catalog: Catalog, sample_pairs: int) -> ProductContents:
     generator = catalog.generator_of(product)
-    model = lock.root / lock.output(f"train@{generator}").path
-    card = read_json(lock.root / lock.output(f"pretrain@{generator}").path / "pretrained.json")
-    curve = model / "curve.json"
+    stages = (f"train@{generator}", f"pretrain@{generator}", f"prompts@{product}")
+    model, pretrained, prompts = (lock.root / lock.output(stage).path for stage in stages)
     return ProductContents(
         product=product,
-        generator={
-            "Base model": _base_model(card),
-            **_transformer(model, card),
-            "Prompts": _prompts(lock.root / lock.output(f"prompts@{product}").path),
-        },
+        licence=catalog.products[product].licence,
+        generator=describe_generator(model, pretrained, prompts),
         gate=read_json(lock.root / lock.output(f"validate@{product}", "result.json").path),
         choice=read_json(lock.root / lock.output(f"choose@{product}").path),
         evaluation=read_json(lock.root / lock.output(f"evaluate@{product}", "*.json").path),
         curves=_curves(lock.root / lock.output(f"evaluate@{product}", "curves/*").path),
-        curve=read_json(curve) if curve.exists() else {},
+        curve=_losses(model),
         set_aside=list(read_rows(lock.root / lock.output(f"ingest@{product}", "data/set_aside/*").path, SetAside)),
         members=read_members(lock.root / lock.output(f"ingest@{product}", "splits/*").path),
         test=partial(_samples, lock.root / lock.output(f"ingest@{product}", "data/test/*").path),
         defects=[_defect(lock, item, sample_pairs) for item in catalog.defects.values() if item.product == product],
         docs=f"data_docs/{product}/index.html",
     )
+
+
+def _generator(lock: Lock, name: str) -> CardGenerator:
+    model = lock.output(f"train@{name}")
+    return CardGenerator(
+        model_name(name, "generator"), model.md5, model.path.as_posix(), _losses(lock.root / model.path)
+    )
+
+
+def _losses(model: Path) -> dict[str, list[float]]:
+    curve = model / "curve.json"
+    return dict(read_json(curve)) if curve.exists() else {}
+
+
+def describe_generator(model: Path, pretrained: Path, prompts: Path) -> dict[str, str]:
+    """Return what a generator starts from and is told, in words, from the outputs of train, pretrain and prompts."""
+    card = read_json(pretrained / "pretrained.json")
+    return {"Base model": _base_model(card), **_transformer(model, card), "Prompts": _prompts(prompts)}
 
 
 def _base_model(card: Mapping[str, Any]) -> str:
@@ -139,7 +161,9 @@ def _defect(lock: Lock, item: Defect, sample_pairs: int) -> DefectContents:
     return DefectContents(
         item.defect,
         item.source,
+        output.path.as_posix(),
         output.md5,
+        lambda: count_pairs(read_manifest(shards, Pair)),
         partial(_spread_examples, shards, hosts, sample_pairs),
         partial(_extremes, shards, hosts),
         partial(_real, real / f"{item.defect}.parquet"),
@@ -186,7 +210,21 @@ def _spread(items: list[str], number: int) -> list[str]:
     return [items[i * len(items) // shown] for i in range(shown)]
 
 
-def _dataset(lock: Lock, product: str, defect: str) -> Dataset:
-    pairs = lock.output(f"generate@{product}-{defect}")
-    manifest = read_manifest(_tables(lock.root / pairs.path), Pair).to_pandas()
-    return Dataset(f"{product}/{defect}", pairs.md5, pairs.path.as_posix(), manifest)
+def _pairs(lock: Lock, item: Defect, revision: str) -> Dataset:
+    output = lock.output(f"generate@{item.product}-{item.defect}")
+    manifest = read_manifest(_tables(lock.root / output.path), Pair).to_pandas()
+    name = f"{item.product}/{item.defect}"
+    return Dataset(name, output.md5, _source(lock, output, revision), manifest, "pairs")
+
+
+def base_samples(lock: Lock, product: str, revision: str) -> Dataset:
+    """Return the samples that a product's generator and detectors learn from; `revision`: see `collect`."""
+    output = lock.output(f"ingest@{product}", "data/base/*")
+    manifest = read_manifest(sample_files(lock.root / output.path), Sample).to_pandas()
+    name = f"{product}, base samples"
+    return Dataset(name, output.md5, _source(lock, output, revision), manifest, "base")
+
+
+def _source(lock: Lock, output: Output, revision: str) -> str:
+    """Return the URI by which anybody can fetch an output."""
+    return DvcFiles(output.path.as_posix(), revision, output.md5, repository_of(lock.root)).uri

@@ -3,20 +3,16 @@
 A version's dvc.lock is kept by git; what it names is in DVC's cache or remote.
 """
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
-from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import DataError, TransientError
-from pipeline_tasks.lineage.dvc_command import run_dvc
-from pipeline_tasks.lineage.lock import Lock, Output, md5_of, parse_lock
+from pipeline_tasks.lineage.lock import Lock, Output, md5_of
+from pipeline_tasks.lineage.objects import DamagedObjectError, MissingObjectError, stored_objects
+from pipeline_tasks.lineage.releases import release_of
+from pipeline_tasks.lineage.snapshot import snapshot_at
 from pipeline_tasks.storage import atomic_folder
-from pipeline_tasks.yaml_files import describe
 
 PROMOTE = "make another version the champion with `defectline promote`"
 
@@ -72,13 +68,11 @@ def _are_at(outputs: Mapping[Path, Output]) -> bool:
 
 def _lock_at(root: Path, origin: Origin) -> Lock:
     """Return the lock of a version, which belongs to the catalog of its time."""
-    texts = {name: _text_at(root, origin, name) for name in ("dvc.lock", "catalog.yaml")}
+    release = release_of(root, origin.version)  # a version may have been registered before it was committed
     try:
-        catalog = Catalog.model_validate(yaml.safe_load(texts["catalog.yaml"]))
-    except ValidationError as error:
-        told = describe(Path(f"version {origin.version}: its catalog.yaml"), error)
-        raise DataError(f"{told}; {PROMOTE}") from error
-    lock = parse_lock(root, texts["dvc.lock"], catalog)
+        lock = snapshot_at(root, release.revision if release else origin.revision or "(none)").lock
+    except DataError as error:
+        raise DataError(f"version {origin.version}: {error}, publish again, or {PROMOTE}") from error
     if lock.version != origin.version:
         raise DataError(
             f"version {origin.version}: git revision {origin.revision[:12]} keeps the dvc.lock of another version, "
@@ -88,30 +82,12 @@ def _lock_at(root: Path, origin: Origin) -> Lock:
     return lock
 
 
-def _text_at(root: Path, origin: Origin, name: str) -> str:
-    command = ["git", "show", f"{origin.revision}:./{name}"]
-    try:
-        shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise DataError(f"version {origin.version}: git, which keeps its lock, is not installed; install it") from error
-    if not origin.revision or shown.returncode:
-        raise DataError(
-            f"version {origin.version}: git revision {origin.revision[:12] or '(none)'} with its {name} is not in this "
-            f"repository: {shown.stderr.strip()}; fetch the revision, publish again, or {PROMOTE}"
-        )
-    return shown.stdout
-
-
 def _fetch(root: Path, origin: Origin, wanted: Mapping[str, Output], folder: Path) -> None:
     """Bring the outputs to their places in `folder`: all of them, or none."""
-    with atomic_folder(folder) as fresh:
+    with atomic_folder(folder) as fresh, stored_objects(root, cache=True) as objects:
         for place, output in wanted.items():
-            (fresh / place).parent.mkdir(parents=True, exist_ok=True)
-            path, to = output.path.as_posix(), str(fresh / place)
-            got = run_dvc(root, "get", ".", path, "--rev", origin.revision, "--out", to)
-            if got.returncode or md5_of(fresh / place) != output.md5:
-                reason = "; ".join(line for line in got.stderr.splitlines() if line.startswith("ERROR: "))
-                raise TransientError(
-                    f"{path} of version {origin.version}: DVC cannot fetch it from git revision {origin.revision[:12]} "
-                    f"({reason or 'its content is another one'}); bring its cache or remote back, or {PROMOTE}"
-                )
+            try:
+                objects.fetch(output, fresh / place)
+            except (MissingObjectError, DamagedObjectError) as error:
+                what, remedy = f"{output.path} of version {origin.version}", "bring DVC's cache or remote back"
+                raise TransientError(f"{what}: {error}; {remedy}, or {PROMOTE}") from error

@@ -8,6 +8,8 @@ from pipeline_tasks.errors import refusals_named
 
 SPLITS = "splits"
 """Folder of the stored splits, which dvc.yaml's ingest keeps and git versions."""
+RECORD = "lineage.json"
+"""What a published version is made of, for those who ask years later; DVC keeps it, git its digest."""
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ is made from. A scheduler that parses its DAG files every few seconds then reads
 
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline_tasks.errors import ConfigError, StorageError
 from pipeline_tasks.lineage.files import replace_text
 
 CACHE = Path(".work/graph.json")
+CODE = "pipeline_tasks/"
+"""Where the code lies: what a stage depends on there is no data."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Stage:
     command: str
     upstream: tuple[str, ...]
     """Names of the stages whose outputs it reads, sorted."""
+    inputs: tuple[str, ...]
+    """Paths of the data it reads, as dvc.yaml has them: an output of another stage, files in one, a folder of several,
+    or raw data."""
+    outputs: tuple[str, ...]
+    """Paths of the data it makes."""
     gpu: bool
     cpus: int
     memory: str
@@ -58,6 +66,28 @@ class Graph:
         """The stages that no other stage waits for."""
         inner = {name for stage in self.stages for name in stage.upstream}
         return tuple(stage for stage in self.stages if stage.name not in inner)
+
+    def sources(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return what `paths` are made of, by path: whole outputs of stages, and what no stage makes.
+
+        The value names those of `paths` that are a part of that output; it is empty where all of it is meant.
+        """
+        found: dict[str, set[str]] = {}
+        for path in paths:
+            outputs = [made for stage in self.stages for made in stage.outputs if _overlap(path, made)]
+            for source in outputs or [path]:
+                found.setdefault(source, set()).add(path)
+        return {source: _parts(source, meant) for source, meant in found.items()}
+
+
+def _overlap(path: str, other: str) -> bool:
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def _parts(source: str, meant: set[str]) -> tuple[str, ...]:
+    """Return those of the paths `meant` that lie in `source`, none if one of them is or holds all of it."""
+    inside = {path for path in meant if path.startswith(f"{source}/")}
+    return tuple(sorted(inside)) if inside == meant else ()
 
 
 def load_graph(root: Path) -> Graph:
@@ -99,10 +129,14 @@ def _vars_files(path: Path) -> list[str]:
 def _read_cache(path: Path) -> Graph | None:
     try:
         content = json.loads(path.read_text())
-        stages = tuple(Stage(**{**stage, "upstream": tuple(stage["upstream"])}) for stage in content["stages"])
-        return Graph(content["digest"], stages)
+        return Graph(content["digest"], tuple(_restored(**stage) for stage in content["stages"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _restored(upstream: list[str], inputs: list[str], outputs: list[str], **rest: Any) -> Stage:
+    """Return a stage from the cache. Raises TypeError if another release wrote it, with other fields."""
+    return Stage(upstream=tuple(upstream), inputs=tuple(inputs), outputs=tuple(outputs), **rest)
 
 
 def _resolve(root: Path) -> tuple[Stage, ...]:
@@ -131,5 +165,12 @@ def _neutral(stage: Any, upstream: list[str]) -> Stage:
         description=stage.desc or "",
         command=stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd),
         upstream=tuple(sorted(upstream)),
+        inputs=tuple(path for path in _paths(stage.deps) if not path.startswith(CODE)),
+        outputs=tuple(_paths(stage.outs)),
         **meta,
     )
+
+
+def _paths(items: Iterable[Any]) -> list[str]:
+    """Return the paths of DVC's dependencies or outputs; parameters, which have keys in their file, are none."""
+    return [str(item.def_path) for item in items if not hasattr(item, "params")]

@@ -11,15 +11,28 @@ import yaml
 
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.lineage.files import SPLITS
 from pipeline_tasks.storage import PARTIAL
+
+DIRECTORY = ".dir"
+"""How DVC's digest of a folder ends: that of the list of its files."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a stage: its path below the repository and DVC's MD5 of its content ('….dir' for folders)."""
+    """One output of a stage: its path below the repository and DVC's MD5 of its content ('….dir' for folders).
+
+    cached: DVC keeps its content; otherwise git does.
+    """
 
     path: Path
     md5: str
+    cached: bool = True
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.md5.endswith(DIRECTORY)
 
 
 @dataclass(frozen=True)
@@ -39,13 +52,19 @@ class Lock:
 
         Raises PublicationError if dvc.lock has no such output.
         """
-        outs = [Output(Path(out["path"]), out["md5"]) for out in self.stages.get(stage, {}).get("outs", [])]
-        found = [out for out in outs if out.path.match(pattern)]
+        found = [out for out in self.outputs(stage) if out.path.match(pattern)]
         if len(found) != 1:
             raise PublicationError(
                 f"dvc.lock: no output '{pattern}' of stage {stage}; run `dvc repro`, then register again"
             )
         return found[0]
+
+    def outputs(self, stage: str) -> list[Output]:
+        """Return every output of a stage; none of one that the lock does not have."""
+        return [
+            Output(path := Path(out["path"]), out["md5"], path.parts[0] != SPLITS)
+            for out in self.stages.get(stage, {}).get("outs", [])
+        ]
 
     def check_workspace(self, stages: Collection[str] | None = None) -> None:
         """Check that the outputs in the workspace, all or those of `stages`, are the lock's.
@@ -86,12 +105,17 @@ def _counts(file: Path) -> bool:
 
 
 def md5_of(path: Path) -> str | None:
-    """Return DVC's MD5 of a file or folder; a folder's is that of the sorted list of its files' names and MD5s."""
+    """Return DVC's MD5 of a file or folder; None if there is none."""
     if path.is_dir():
-        files = [(file.relative_to(path).as_posix(), file) for file in path.rglob("*") if _counts(file)]
-        listing = [{"md5": md5_of(file), "relpath": name} for name, file in sorted(files)]
-        return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+        files = (file for file in path.rglob("*") if _counts(file))
+        return digest_of_listing({file.relative_to(path).as_posix(): str(md5_of(file)) for file in files})
     if not path.exists():
         return None
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def digest_of_listing(files: Mapping[str, str]) -> str:
+    """Return DVC's MD5 of a folder: that of the list of its files, their MD5s by their paths in it."""
+    listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + DIRECTORY

@@ -1,19 +1,20 @@
-"""The steps that publish a refreshed dataset, in their order: check, commit the lock, push the data.
+"""The steps that publish a refreshed dataset, in their order: check, commit the lock, tag it, push the data.
 
 Each is idempotent, so that a run that died between two of them is completed by the next. Registration follows them.
 """
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
-from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.errors import DataError, PublicationError
 from pipeline_tasks.lineage.dvc_command import run_dvc
-from pipeline_tasks.lineage.files import SPLITS
+from pipeline_tasks.lineage.files import RECORD, SPLITS
+from pipeline_tasks.lineage.git import answer, run_git
 from pipeline_tasks.lineage.graph import load_graph
+from pipeline_tasks.lineage.releases import PREFIX, number_for, release_of, releases, tag_message
 
-_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", SPLITS)
+_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", f"{RECORD}.dvc", SPLITS)
 _IDENTITY = ("-c", "user.name=defectline", "-c", "user.email=defectline@localhost")
 _AGAIN = "then `defectline publish` again; what is already done is not repeated"
 
@@ -33,7 +34,7 @@ def check_complete(root: Path) -> None:
 
 
 def commit_lock(root: Path) -> str:
-    """Commit dvc.lock, catalog.yaml, params.yaml and the splits, and nothing else, if changed; return what was done.
+    """Commit dvc.lock and what belongs to it (_COMMITTED), and nothing else, if changed; return what was done.
 
     Raises PublicationError if git refuses.
     """
@@ -43,10 +44,38 @@ def commit_lock(root: Path) -> str:
     if not _git(root, "status", "--porcelain", "--", *paths):
         return f"{_and(paths)}: committed already"
     _git(root, "add", "--", *paths)
-    has_identity = os.environ.get("GIT_COMMITTER_EMAIL") or _git(root, "config", "--default", "", "--get", "user.email")
-    identity = () if has_identity else _IDENTITY
-    _git(root, *identity, "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
+    _git(root, *_identity(root), "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
     return f"committed {_and(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+
+
+def tag_version(root: Path, version: str, record: str) -> str:
+    """Tag the commit of a version's lock as the next release, unless it is one; return what was done.
+
+    version: that of dvc.lock; record: DVC's MD5 of its lineage.json. Raises PublicationError if git refuses.
+    """
+    if not _is_git(root):
+        return "not a git repository: the version has no tag"
+    if known := release_of(root, version):
+        return f"{known.tag} is this version already"
+    _check_tags(root)
+    tag = f"{PREFIX}{number_for(root, version)}"
+    _git(root, *_identity(root), "tag", "--annotate", tag, "--message", tag_message(version, record))
+    return f"tagged {tag}"
+
+
+def _check_tags(root: Path) -> None:
+    """Raise PublicationError if the origin has releases and this clone none: the next one's number is not known."""
+    if releases(root):
+        return
+    listed = answer(root, "ls-remote", "--tags", "origin", f"refs/tags/{PREFIX}*")
+    if listed:
+        raise PublicationError(f"git: the origin has releases, this clone has none; `git fetch --tags`, {_AGAIN}")
+
+
+def _identity(root: Path) -> tuple[str, ...]:
+    """Return git's options that name a committer, where the repository has none."""
+    known = os.environ.get("GIT_COMMITTER_EMAIL") or _git(root, "config", "--default", "", "--get", "user.email")
+    return () if known else _IDENTITY
 
 
 def _holds_files(path: Path) -> bool:
@@ -83,11 +112,10 @@ def _is_git(root: Path) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    command, environment = ["git", *arguments], {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise PublicationError("git: not installed; install it or set register.git_commit: false") from error
+        done = run_git(root, *arguments)
+    except DataError as error:
+        raise PublicationError(f"{error}, or set register.git_commit: false in params.yaml") from error
     if done.returncode != 0:
         raise PublicationError(
             f"`git {' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}; correct it, {_AGAIN} "

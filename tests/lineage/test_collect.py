@@ -9,15 +9,17 @@ from rows import digest, pair, sample
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import DataError, PublicationError
 from pipeline_tasks.lineage.collect import EXTREMES_SHOWN, collect
+from pipeline_tasks.lineage.dvc_files import DvcFiles
 from pipeline_tasks.lineage.lock import Lock
-from pipeline_tasks.report.contents import CurvePoint
+from pipeline_tasks.report.contents import CurvePoint, PairCounts
+from pipeline_tasks.report.model_card import CardGenerator
 from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside
 from pipeline_tasks.splits.membership import write_members
 from pipeline_tasks.storage import write_json, write_rows
 
 CATALOG = Catalog.model_validate(
     {
-        "products": {"plate": {"path": "raw", "layout": "mvtec"}},
+        "products": {"plate": {"path": "raw", "layout": "mvtec", "licence": "CC-BY-4.0"}},
         "generators": {"plate": {"base": "data/base", "prompts": "data/prompts"}},
         "defects": {
             "plate-pit": {
@@ -40,6 +42,7 @@ OUTPUTS = {
     "choose@plate": ["data/choice/plate.json"],
     "evaluate@plate": ["data/evaluation/plate.json", "data/evaluation/curves/plate.csv"],
 }
+REVISION = "e" * 40
 HEADER = "arm,recall,precision\n"
 ALIGNMENTS = [0.5, 0.9, 0.3, 0.7, 0.8, 0.2, 0.6, 0.4]
 
@@ -61,8 +64,13 @@ def lock(tmp_path):
     write_json(tmp_path / "data/choice/plate.json", choice())
     write_json(tmp_path / "data/evaluation/plate.json", evaluation())
     write_curves(tmp_path, f"{HEADER}real_flip,0.5,0.75\nchosen,1,0.25\n")
-    outs = {name: [{"path": path, "md5": digest(path)} for path in paths] for name, paths in OUTPUTS.items()}
+    outs = {name: [{"path": path, "md5": md5(path)} for path in paths] for name, paths in OUTPUTS.items()}
     return Lock(tmp_path, {name: {"outs": entries} for name, entries in outs.items()})
+
+
+def md5(path):
+    """What stands for DVC's digest of an output."""
+    return digest(path)[:32]
 
 
 def write_pairs(root, alignments):
@@ -78,7 +86,7 @@ def write_curves(root, text):
 
 
 def product(lock):
-    return collect(lock, CATALOG, 4).products[0]
+    return collect(lock, CATALOG, 4, REVISION).products[0]
 
 
 def alignments(examples):
@@ -90,7 +98,37 @@ def test_the_choice_the_evaluation_and_its_curves_are_read(lock):
     assert found.choice == choice()
     assert found.evaluation == evaluation()
     assert found.curves == [CurvePoint("real_flip", 0.5, 0.75), CurvePoint("chosen", 1.0, 0.25)]
-    assert found.defects[0].digest == digest("data/pairs/plate/pit")
+    assert found.defects[0].digest == md5("data/pairs/plate/pit")
+    assert (found.licence, found.defects[0].path) == ("CC-BY-4.0", "data/pairs/plate/pit")
+
+
+def test_pairs_and_base_samples_are_data_sets_that_anybody_can_fetch(lock):
+    pairs, base = collect(lock, CATALOG, 4, REVISION).datasets
+    assert [(d.name, d.context, len(d.manifest)) for d in (pairs, base)] == [
+        ("plate/pit", "pairs", len(ALIGNMENTS)),
+        ("plate, base samples", "base", 6),
+    ]
+    paths = ["data/pairs/plate/pit", "data/base/plate"]
+    assert [d.digest for d in (pairs, base)] == [md5(path) for path in paths]
+    sources = [DvcFiles.parse(d.source) for d in (pairs, base)]
+    assert sources == [DvcFiles(path, REVISION, md5(path), lock.root.as_uri()) for path in paths]
+    assert not {"image", "mask"} & {*pairs.manifest.columns, *base.manifest.columns}
+
+
+def test_a_defects_pairs_are_counted_in_all_shards(lock):
+    mixed = [pair(index=i, parent_b=f"base/pit/00{i % 3}.png", mask_kind="image" if i else "perlin") for i in range(5)]
+    write_rows(lock.root / "data/pairs/plate/pit/00000.parquet", mixed, Pair)
+    counts = product(lock).defects[0].counts()
+    old = len(ALIGNMENTS) // 2
+    assert counts == PairCounts(5 + old, 3, 1, {"image": 4, "transformed": old, "perlin": 1}, {"48 × 48": 5 + old})
+
+
+def test_a_generator_is_told_with_its_files_and_losses(lock):
+    write_json(lock.root / "data/models/plate/curve.json", {"step": [0, 9], "loss": [2.0, 0.5]})
+    found = collect(lock, CATALOG, 4, REVISION).generators
+    losses = {"step": [0, 9], "loss": [2.0, 0.5]}
+    where = ("defectline-plate-generator", md5("data/models/plate"), "data/models/plate")
+    assert found == {"plate": CardGenerator(*where, losses)}
 
 
 def test_curves_of_no_arm_are_none(lock):
@@ -102,19 +140,19 @@ def test_curves_of_no_arm_are_none(lock):
 def test_damaged_curves_are_refused_by_name(lock, text):
     write_curves(lock.root, text)
     with pytest.raises(DataError, match=r"curves/plate\.csv: not arms' precision and recall \(.+\); delete it"):
-        collect(lock, CATALOG, 4)
+        collect(lock, CATALOG, 4, REVISION)
 
 
 def test_missing_curves_are_refused_by_name(lock):
     (lock.root / "data/evaluation/curves/plate.csv").unlink()
     with pytest.raises(DataError, match=r"curves/plate\.csv: missing; run `dvc repro`"):
-        collect(lock, CATALOG, 4)
+        collect(lock, CATALOG, 4, REVISION)
 
 
 def test_a_lock_without_a_choice_is_refused(lock):
     stages = {name: entry for name, entry in lock.stages.items() if name != "choose@plate"}
     with pytest.raises(PublicationError, match="choose@plate"):
-        collect(replace(lock, stages=stages), CATALOG, 4)
+        collect(replace(lock, stages=stages), CATALOG, 4, REVISION)
 
 
 def test_the_best_and_worst_pairs_are_those_that_agree_most_and_least(lock):

@@ -84,7 +84,7 @@ def versions(template, tmp_path, monkeypatch):
 @pytest.fixture
 def unfetched(monkeypatch):
     """Fails where something is fetched."""
-    monkeypatch.setattr(earlier_pairs, "run_dvc", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(earlier_pairs, "stored_objects", lambda *_, **__: pytest.fail("fetched"))
 
 
 FOLDER = Path(".work/versions/plate/old")
@@ -109,7 +109,7 @@ def test_an_earlier_version_comes_from_the_cache_once_unless_it_is_damaged(versi
     assert made == Made(FOLDER / "pairs", FOLDER / "masks")
     assert text_of(made) == "old"
     assert text_of(Made(Path("data/pairs/plate"), Path("data/masks/plate"))) == "new", "the workspace is left alone"
-    monkeypatch.setattr(earlier_pairs, "run_dvc", lambda *_: pytest.fail("fetched again"))
+    monkeypatch.setattr(earlier_pairs, "stored_objects", lambda *_, **__: pytest.fail("fetched again"))
     assert pairs_of(versions[0], present(), "plate", FOLDER) == made
     (made.masks / "pit.parquet").unlink()
     with pytest.raises(pytest.fail.Exception, match="fetched again"):
@@ -125,15 +125,15 @@ def test_without_cache_and_workspace_it_comes_from_the_remote(versions):
 def test_what_neither_cache_nor_remote_has_is_named_and_nothing_is_left(versions):
     for lost in (".dvc/cache", ".remote"):
         shutil.rmtree(lost)
-    told = rf"data/pairs/plate/pit of version {versions[0].version}: DVC cannot fetch it from git revision"
-    with pytest.raises(TransientError, match=f"{told}.*bring its cache or remote back, or make another version"):
+    told = rf"data/pairs/plate/pit of version {versions[0].version}: DVC's cache and DVC remote 'local': no object"
+    with pytest.raises(TransientError, match=f"{told}.*bring DVC's cache or remote back, or make another version"):
         pairs_of(versions[0], present(), "plate", FOLDER)
     assert list(FOLDER.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("revision", ["", "0123456789012345678901234567890123456789"])
 def test_a_revision_that_is_gone_is_named(versions, revision):
-    told = rf"version {versions[0].version}: git revision ({revision[:12]}|\(none\)) with its dvc.lock is not in this"
+    told = rf"version {versions[0].version}: git revision '({revision}|\(none\))': not in this repository"
     with pytest.raises(DataError, match=told):
         pairs_of(Origin(versions[0].version, revision), present(), "plate", FOLDER)
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_zero_shot_never_reads_a_real_defect_of_the_target(repository, stage):
 
 
 def outputs(stage: dict) -> list[str]:
-    return [*stage.get("outs", []), *stage.get("metrics", [])]
+    """Return the paths of all outputs; one with options of its own is a mapping."""
+    found = [output for kind in ("outs", "metrics", "plots") for output in stage.get(kind, [])]
+    return [output if isinstance(output, str) else next(iter(output)) for output in found]
 
 
 def overlap(dependency: str, output: str) -> bool:
@@ -78,8 +81,26 @@ def test_graph_equals_dvc_yaml(repository):
         assert set(stage.upstream) == upstream, stage.name
         assert (stage.description, stage.command) == (by_hand["desc"], by_hand["cmd"])
         assert {key: getattr(stage, key) for key in ("gpu", "cpus", "memory", "timeout_minutes")} == by_hand["meta"]
+        assert list(stage.inputs) == [path for path in by_hand["deps"] if not path.startswith("pipeline_tasks/")]
+        assert sorted(stage.outputs) == sorted(outputs(by_hand))
     assert {stage.group for stage in graph.leaves} == {"evaluate"}
     assert {(stage.group, stage.key) for stage in graph.stages} >= {("generate", "tile-crack"), ("train", "plate")}
+
+
+def test_data_come_from_whole_outputs_of_stages_and_from_raw_folders(repository):
+    graph = load_graph(repository)
+    inputs = {stage.name: stage.inputs for stage in graph.stages}
+    assert graph.sources(inputs["ingest@plate"]) == {"raw/plate": ()}
+    assert graph.sources(inputs["pretrain@plate"]) == {"data/base/plate": (), "data/prompts/plate.json": ()}
+    every = ["data/base/plate", "data/base/tile", "data/prompts/plate.json", "data/prompts/tile.json"]
+    assert graph.sources(inputs["pretrain@shared"]) == dict.fromkeys(every, ())
+    crossed = graph.sources(inputs["masks@tile-pit"])
+    assert crossed["data/base/plate"] == ("data/base/plate/pit.parquet",), "a part of it"
+    assert crossed["data/base/tile"] == ("data/base/tile/good.parquet",), "and no real defect of the target"
+    evaluated = graph.sources(inputs["evaluate@tile"])
+    assert {path for path in evaluated if "pairs" in path} == {"data/pairs/tile/crack", "data/pairs/tile/pit"}
+    assert graph.sources(["data/base/plate", "data/base/plate/pit.parquet"]) == {"data/base/plate": ()}
+    assert graph.sources(["data/base/plate_2", "dataset"]) == {"data/base/plate_2": (), "dataset": ()}
 
 
 def test_a_generator_learns_from_its_own_products_alone_or_from_all(repository):
@@ -123,6 +144,16 @@ def test_a_damaged_cache_is_replaced(tiny_pipeline):
     graph = load_graph(tiny_pipeline)
     (tiny_pipeline / CACHE).write_text((tiny_pipeline / CACHE).read_text()[:-20])
     assert load_graph(tiny_pipeline) == graph
+
+
+@pytest.mark.parametrize("change", [lambda stage: stage.pop("outputs"), lambda stage: stage.update(colour="red")])
+def test_the_cache_of_another_release_is_replaced(tiny_pipeline, change):
+    graph = load_graph(tiny_pipeline)
+    content = json.loads((tiny_pipeline / CACHE).read_text())
+    change(content["stages"][0])
+    (tiny_pipeline / CACHE).write_text(json.dumps(content))
+    assert load_graph(tiny_pipeline) == graph
+    assert "red" not in (tiny_pipeline / CACHE).read_text()
 
 
 def test_a_read_only_checkout_only_loses_the_cache(tiny_pipeline):

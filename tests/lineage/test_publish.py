@@ -5,10 +5,14 @@ from types import ModuleType
 
 import pytest
 
+from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.commands.publish import publish
-from pipeline_tasks.errors import PublicationError
+from pipeline_tasks.errors import DataError, PublicationError
+from pipeline_tasks.lineage import record
 from pipeline_tasks.lineage.dvc_command import run_dvc
-from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data
+from pipeline_tasks.lineage.lock import load_lock, md5_of
+from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version
+from pipeline_tasks.lineage.releases import Release, releases
 
 pytestmark = pytest.mark.usefixtures("without_git_identity")
 
@@ -23,8 +27,9 @@ def commits():
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Stands in for the registration; its list grows by one per call."""
+    """Stands in for the registration, its list grows by one per call; the tiny pipeline makes no samples to record."""
     calls = []
+    monkeypatch.setattr(record, "record_of", lambda lock, _: {"format": 1, "version": lock.version})
     module = ModuleType("pipeline_tasks.commands.register")
     module.register = lambda: calls.append(git("rev-parse", "HEAD"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -104,17 +109,49 @@ def test_a_remote_that_cannot_be_written_is_named(refreshed):
         push_data(refreshed)
 
 
+def published(root):
+    """Return the release that the workspace is, as it should be."""
+    version, digest = load_lock(root, load_catalog()).version, md5_of(root / "lineage.json")
+    return Release(1, git("rev-parse", "HEAD"), version, digest)
+
+
 def test_publication_in_order_and_twice(refreshed, registered):
     publish()
-    assert (refreshed / ".remote").is_dir()
     assert registered == [git("rev-parse", "HEAD")], "registered after the commit"
+    assert git("show", "--format=", "--name-only").split() == ["dvc.lock", "lineage.json.dvc"]
+    assert releases(refreshed) == [published(refreshed)]
+    digest = releases(refreshed)[0].record
+    pushed = refreshed / ".remote/files/md5" / digest[:2] / digest[2:]
+    assert pushed.read_bytes() == (refreshed / "lineage.json").read_bytes()
     publish()
-    assert (commits(), len(registered)) == (2, 2)
+    assert (commits(), len(registered), len(releases(refreshed))) == (2, 2, 1)
 
 
-@pytest.mark.parametrize("step", ["commit_lock", "push_data", "register"])
+def test_another_version_is_the_next_release_and_one_that_returns_is_what_it_was(refreshed, registered):
+    sample, lock = refreshed / "raw/plate/1.txt", refreshed / "dvc.lock"
+    publish()
+    first = lock.read_text()
+    sample.write_text("another sample")
+    assert run_dvc(refreshed, "repro").returncode == 0
+    publish()
+    assert [release.number for release in releases(refreshed)] == [1, 2]
+    sample.write_text("a sample")
+    assert run_dvc(refreshed, "repro").returncode == 0
+    assert lock.read_text() == first
+    publish()
+    assert [release.number for release in releases(refreshed)] == [1, 2]
+    assert git("rev-parse", "dataset-1^{commit}") == git("rev-parse", "HEAD~2")
+
+
+def test_a_tag_needs_a_version(refreshed):
+    with pytest.raises(DataError, match="not what DVC makes"):
+        tag_version(refreshed, "", "0" * 32)
+
+
+@pytest.mark.parametrize("step", ["write_record", "commit_lock", "tag_version", "push_data", "register"])
 def test_a_crash_between_two_steps_is_completed_by_the_next_run(refreshed, registered, monkeypatch, step):
-    module = sys.modules["pipeline_tasks.commands.register" if step == "register" else "pipeline_tasks.lineage.publish"]
+    rooms = {"register": "pipeline_tasks.commands.register", "write_record": "pipeline_tasks.lineage.record"}
+    module = sys.modules[rooms.get(step, "pipeline_tasks.lineage.publish")]
 
     def crash(*_):
         raise KeyboardInterrupt
@@ -124,8 +161,8 @@ def test_a_crash_between_two_steps_is_completed_by_the_next_run(refreshed, regis
         publish()
     assert registered == []
     publish()
-    assert (commits(), len(registered)) == (2, 1)
-    assert any((refreshed / ".remote").iterdir())
+    assert (commits(), len(registered), releases(refreshed)) == (2, 1, [published(refreshed)])
+    assert run_dvc(refreshed, "status", "--cloud").stdout.strip().endswith("in sync.")
 
 
 def test_an_incomplete_refresh_publishes_nothing(tiny_pipeline, registered):
@@ -139,5 +176,6 @@ def test_committing_can_be_switched_off(refreshed, registered, capsys):
     params = refreshed / "params.yaml"
     params.write_text(params.read_text().replace("git_commit: true", "git_commit: false"))
     publish()
-    assert (commits(), len(registered)) == (1, 1)
+    assert (commits(), len(registered), releases(refreshed)) == (1, 1, [])
     assert "switched off" in capsys.readouterr().out
+    assert (refreshed / "lineage.json.dvc").is_file(), "for those who commit it elsewhere"
