@@ -1,6 +1,7 @@
 """catalog.yaml: which products and defects there are. dvc.yaml fans its stages out over it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from pipeline_tasks.yaml_files import describe, read_yaml, to_yaml
 
 SHELL_CHARACTERS = frozenset('"$`\\\n')
 """dvc.yaml puts paths between double quotes in a command, where these mean something else."""
+UNKNOWN_LICENCE = "unknown"
+LICENCE_CHARACTERS = 200
+"""Longest name of a licence."""
 
 
 def check_name(name: str) -> str:
@@ -33,6 +37,16 @@ def _check_path(path: str) -> str:
     return path
 
 
+def check_licence(licence: str) -> str:
+    """Return `licence` if it can name one in a line of text. Raises ValueError if it cannot."""
+    if not licence.strip() or not licence.isprintable() or len(licence) > LICENCE_CHARACTERS:
+        raise ValueError(
+            f"{licence[:LICENCE_CHARACTERS]!r} names no licence: give an SPDX identifier (CC-BY-4.0) or a few words, "
+            f"in one line of at most {LICENCE_CHARACTERS} characters"
+        )
+    return licence
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 FolderPath = Annotated[str, Field(min_length=1), AfterValidator(_check_path)]
 
@@ -46,6 +60,8 @@ class Product(_Entry):
 
     path: Annotated[FolderPath, Field(description="absolute, or relative to the repository")]
     layout: Annotated[str, Field(description="name of the folder layout, see layouts/")]
+    licence: Annotated[str, AfterValidator(check_licence)] = UNKNOWN_LICENCE
+    """Of the samples: an SPDX identifier, or in words. No stage depends on it."""
 
 
 class Generator(_Entry):
@@ -91,6 +107,14 @@ class Catalog(_Entry):
     def generator_of(self, product: str) -> str:
         """Return the name of the generator that makes a product's pairs."""
         return next(d.generator for d in self.defects.values() if d.product == product)
+
+    def licensed(self, licences: Mapping[str, str]) -> "Catalog":
+        """Return the catalog with these licences, by product; the other products keep theirs."""
+        products = {
+            name: product.model_copy(update={"licence": licences.get(name, product.licence)})
+            for name, product in self.products.items()
+        }
+        return self.model_copy(update={"products": products})
 
     def to_yaml(self) -> str:
         """Return the catalog as YAML text."""

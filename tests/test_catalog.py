@@ -45,6 +45,18 @@ def test_a_catalog_comes_back_as_it_was_written(tmp_path):
     assert load_catalog(path) == catalog
 
 
+def test_a_licence_comes_back_as_it_was_written_and_is_unknown_where_none_is(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(GIVEN)
+    catalog = load_catalog(path)
+    assert [product.licence for product in catalog.products.values()] == ["unknown", "unknown"]
+    for licence in ("CC0-1.0", "no", "1.0", "in-house: 'ask' the lab, §5 # ${x}", "x" * 200):
+        licensed = catalog.licensed({"tile": licence})
+        assert {name: p.licence for name, p in licensed.products.items()} == {"plate": "unknown", "tile": licence}
+        path.write_text(licensed.to_yaml())
+        assert load_catalog(path) == licensed
+
+
 def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path):
     path = tmp_path / "catalog.yaml"
     catalog = Catalog.model_validate(
@@ -85,6 +97,10 @@ def test_a_product_name_that_leads_elsewhere_is_refused(tmp_path):
         ("tile, source: plate", "tile, source: bolt", "names source 'bolt', which is not among the products"),
         ("defect: pit", "defect: good", "defects.plate-pit.defect: 'good' means normal images"),
         (", layout: mvtec", "", "products.plate.layout: missing, add it"),
+        ("layout: mvtec", "layout: mvtec, licence: 4.0", "plate.licence: Input should be a valid string, found 4.0"),
+        ("layout: mvtec", "layout: mvtec, licence: ' '", "products.plate.licence: ' ' names no licence: give an SPDX"),
+        ("layout: mvtec", 'layout: mvtec, licence: "a\\nb"', r"plate.licence: 'a\nb' names no licence"),
+        ("layout: mvtec", f"layout: mvtec, licence: {'x' * 201}", "in one line of at most 200 characters"),
         ("layout: mvtec", "layout: mvtec, color: red", "products.plate.color: unknown key"),
         ("path: data/raw/plate", "path: ''", "products.plate.path: "),
         ("path: data/raw/plate", "path: 5", "products.plate.path: Input should be a valid string, found 5"),

@@ -1,15 +1,19 @@
 """`defectline catalog`: write catalog.yaml from a folder of one product or of several."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pipeline_tasks.catalog import Catalog
 
 
 def catalog(
     data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders, or a CSV list")],
     layout: Annotated[str | None, typer.Option(help="how the folders lie, instead of what is detected")] = None,
     shared: Annotated[bool, typer.Option("--shared", help="one generator for all products together")] = False,
+    licence: Annotated[str | None, typer.Option(help="of these samples: an SPDX identifier, or in words")] = None,
     output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
 ) -> None:
     """Find the products and defects below a folder and write catalog.yaml; outputs of what is gone are removed."""
@@ -27,6 +31,7 @@ def catalog(
             "change it, or empty zero_shot"
         )
     found, notes = discover(data, shared, params.zero_shot, layout)
+    found = found.licensed(_licences(found, licence, output))
     check_zero_shot(params.prompts, found)
     text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
     if not output.exists() or output.read_text() != text:
@@ -38,3 +43,31 @@ def catalog(
     for note in notes:
         print(f"note: {note}")
     print(f"{output}: products {', '.join(found.products)}; defects {', '.join(found.defects)}")
+
+
+def _licences(found: "Catalog", given: str | None, output: Path) -> dict[str, str]:
+    """Return the licence of each product for which there is one to be told.
+
+    It is the one that is given; else what `output` says so far of a product of the same name and path; else that of the
+    sample product, which this project draws. Raises ConfigError if the one that is given cannot stand in a catalog.
+    """
+    from pipeline_tasks.catalog import UNKNOWN_LICENCE, check_licence, load_catalog
+    from pipeline_tasks.errors import ConfigError
+    from pipeline_tasks.sample.product import LICENCE, is_sample
+
+    if given is not None:
+        try:
+            return dict.fromkeys(found.products, check_licence(given))
+        except ValueError as error:
+            raise ConfigError(f"--licence: {error}") from error
+    drawn = {name: LICENCE for name, product in found.products.items() if is_sample(Path(product.path))}
+    try:
+        before = load_catalog(output).products
+    except ConfigError:
+        return drawn  # none yet, or one that is about to be replaced
+    kept = {
+        name: before[name].licence
+        for name, product in found.products.items()
+        if name in before and before[name].path == product.path and before[name].licence != UNKNOWN_LICENCE
+    }
+    return drawn | kept

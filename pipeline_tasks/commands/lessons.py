@@ -1,11 +1,11 @@
 """What `defectline retrain` has detectors learn: read from MLflow, the workspace and, for an earlier version, DVC."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_tasks.commands.work import WORK
 
@@ -43,13 +43,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Lessons:
-    """A product's samples, its champion data set if there is one, and the detectors that MLflow has."""
+    """A product's samples, its champion data set if there is one, and the detectors that MLflow has.
+
+    licence: of the samples.
+    """
 
     params: "Params"
     lock: "Lock"
     ground: "Ground"
     models: "Models"
     data: "DatasetVersion | None"
+    licence: str
     _used: set[str] = field(default_factory=set)
 
     @property
@@ -65,6 +69,11 @@ class Lessons:
         from pipeline_tasks.lineage.earlier_pairs import Origin
 
         return Origin(self.data.version, self.data.git_revision) if self.data else Origin("", "")
+
+    def drawn_on(self, records: "Sequence[Mapping[str, Any]]") -> list[str]:
+        """Return the names of the data sets in MLflow whose pairs, or these' masks, the recorded trainings drew on."""
+        arms = {(defect, arm, record["generator"]) for record in records for defect, arm in record["arms"].items()}
+        return sorted({f"{self.ground.product}/{defect}" for defect, arm, maker in arms if _drawn([arm], maker)})
 
     def results(self) -> list[Result]:
         """Return every kind of detector that params.yaml asks for; what was trained before is looked up."""
@@ -139,14 +148,11 @@ class Lessons:
 
     def _lesson(self, settings: "Detector", generator: str, arms: Mapping[str, str], origin: "Origin") -> "Lesson":
         """Return what `arms` draw on. Raises DataError or LeakageError where the base set no longer is what it was."""
-        from pipeline_tasks.benefit.arms import read_arms, sources
-        from pipeline_tasks.benefit.simulated import SIMULATED
         from pipeline_tasks.errors import DataError, LeakageError
         from pipeline_tasks.lineage.earlier_pairs import PROMOTE
         from pipeline_tasks.stages.retrain import prepare
 
-        drawn = set(sources(read_arms(arms.values(), generator))) - set(SIMULATED)
-        if not drawn:
+        if not _drawn(arms.values(), generator):
             return prepare(self.ground, settings, generator, arms, {})
         pairs = self._pairs(generator, origin)
         try:
@@ -188,6 +194,14 @@ class Lessons:
         with track([], f"retrain {product}, trainings") as bar:
             yield lambda kind: Bench(self.params.detector, kind, shelf, time.process_time, bar.update)
         shelf.tidy()
+
+
+def _drawn(arms: Iterable[str], generator: str) -> set[str]:
+    """Return the sources of synthetic defects among `arms` that are a data set's: its pairs, or pasted by its masks."""
+    from pipeline_tasks.benefit.arms import read_arms, sources
+    from pipeline_tasks.benefit.simulated import SIMULATED
+
+    return set(sources(read_arms(arms, generator))) - set(SIMULATED)
 
 
 def _settings_of(champion: "DetectorVersion", present: "Detector") -> "Detector":

@@ -19,7 +19,7 @@ def revision_tags() -> dict[str, str]:
     return {REVISION_TAG: revision, DIRTY_TAG: str(dirty).lower()}
 
 
-def head_of(version: str, run: "Run", uri: str) -> "Head":
+def head_of(version: str, run: "Run", uri: str, release: str = "") -> "Head":
     """Return the head of the page of `version`, whose run is in the MLflow store at `uri`."""
     from pipeline_tasks.errors import without_secrets
     from pipeline_tasks.report.contents import Head
@@ -33,4 +33,5 @@ def head_of(version: str, run: "Run", uri: str) -> "Head":
         git_dirty=run.tags.get(DIRTY_TAG) == "true",
         run_id=run.run_id,
         run_url=page if uri.startswith("http") else None,
+        release=release,
     )

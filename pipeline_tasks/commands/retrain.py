@@ -28,21 +28,22 @@ def retrain(product: Name) -> None:
 
     params = load_params()
     torch.set_num_threads(params.retrain.threads)
-    lock = _lock_of(product)
+    lock, licence = _lock_of(product)
     ground, (uri, artifacts) = _ground(lock, product, params), mlflow_store()
     if not ground.defects:
         print(f"{product}: the base set holds no defect image, so there is no detector to train")
         return
     with in_turn(f"retrain-{product}"), connect(uri, params.register_.experiment, artifacts) as registry:
-        lessons = Lessons(params, lock, ground, registry.models, champion_dataset(registry.models, product))
+        champion = champion_dataset(registry.models, product)
+        lessons = Lessons(params, lock, ground, registry.models, champion, licence)
         print(f"{product}: {lessons.note or f'trained as version {lessons.origin.version} of its data set recommends'}")
         results = lessons.results()
         with in_turn("register"):
             enter_all(registry, lessons, results, uri)
 
 
-def _lock_of(product: str) -> "Lock":
-    """Return dvc.lock; the product's samples in the workspace are those that it names."""
+def _lock_of(product: str) -> "tuple[Lock, str]":
+    """Return dvc.lock, which names the product's samples that are in the workspace, and their licence."""
     from pipeline_tasks.catalog import load_catalog
     from pipeline_tasks.errors import ConfigError
     from pipeline_tasks.lineage.lock import load_lock
@@ -52,7 +53,7 @@ def _lock_of(product: str) -> "Lock":
         raise ConfigError(f"--product: catalog.yaml has no '{product}'; it has {', '.join(catalog.products)}")
     lock = load_lock(Path(), catalog)
     lock.check_workspace([f"ingest@{product}"])
-    return lock
+    return lock, catalog.products[product].licence
 
 
 def _ground(lock: "Lock", product: str, params: "Params") -> "Ground":

@@ -15,6 +15,8 @@ DOCUMENTS = frozenset(
     | {".doc", ".docx", ".xls", ".xlsx"}
 )
 """Suffixes of what describes a data set; archives are none, for they may hold images."""
+PAPERS = frozenset({"LICENSE", "LICENCE", "README", "CHECKSUMS", "MD5SUMS", "SHA256SUMS"})
+"""Whole names of such files, in capitals."""
 OTHER_PICTURES = frozenset(
     {".webp", ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".jfif", ".svg", ".psd", ".tga", ".exr", ".dcm"}
     | {".pbm", ".pgm", ".ppm", ".pnm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw"}
@@ -50,7 +52,7 @@ class UnusableError(Exception):
 
 
 class Contents:
-    """The files below a folder. Nothing is opened. Hidden files, and DOCUMENTS in the top folder, are passed over.
+    """The files below a folder. Nothing is opened. Hidden ones, and DOCUMENTS and PAPERS in the top, are passed over.
 
     Links are followed where they lead to something inside the folder, to a folder only once.
     """
@@ -220,7 +222,7 @@ def _target(link: Path, root: Path) -> Path:
 def _is_document(file: File) -> bool:
     """Tell a document by its name; x.jpg.html is none, but an image that was not fetched."""
     pictures = {suffix.lower() for suffix in file.path.suffixes} & (IMAGE_SUFFIXES | OTHER_PICTURES)
-    return file.suffix in DOCUMENTS and not pictures
+    return (file.suffix in DOCUMENTS or file.path.name.upper() in PAPERS) and not pictures
 
 
 def _no_image(file: File) -> str:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     MISPLACED = "misplaced"
     MISSING = "missing file"
     BAD_ENTRY = "unusable line"
+    WITHDRAWN = "withdrawn"
 
 
 REMEDY = {
@@ -39,4 +40,5 @@ REMEDY = {
     Reason.MISPLACED: "move it to where its layout has it, then run `defectline catalog` again",
     Reason.MISSING: "add the file or delete the line that names it",
     Reason.BAD_ENTRY: "correct the line",
+    Reason.WITHDRAWN: "nothing; `defectline withdraw PRODUCT SAMPLE --undo` puts it back",
 }

@@ -26,15 +26,32 @@ class Extremes:
 
 
 @dataclass(frozen=True)
+class PairCounts:
+    """How many pairs a defect has, from how many real samples (`parents`) their masks are, on how many normal images.
+
+    kinds, sizes: how many pairs have a mask of each kind (schema.MASK_KIND), and a size, 'width × height' in px.
+    """
+
+    pairs: int
+    parents: int
+    normals: int
+    kinds: Mapping[str, int]
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class DefectContents:
     """A defect's examples, some of its real samples to hold them against, and trials of its strength.
 
-    They are large, so loaded when called for. source: the product that the real samples are of. digest: of its pairs.
+    They are large, so loaded when called for. source: the product that the real samples are of. path, digest: where DVC
+    keeps the pairs, and its MD5 of them.
     """
 
     defect: str
     source: str
+    path: str
     digest: str
+    counts: Callable[[], PairCounts]
     examples: Callable[[], Sequence[Example]]
     extremes: Callable[[], Extremes]
     real: Callable[[], Sequence[Sample]]
@@ -55,6 +72,8 @@ class ProductContents:
     """One product: the results of validate, choose, evaluate and train as their JSON, and the defects."""
 
     product: str
+    licence: str
+    """Of its real samples: an SPDX identifier, or in words."""
     generator: Mapping[str, str]
     """What the generator starts from and is told, in words, under short headings."""
     gate: Mapping[str, Any]
@@ -138,3 +157,5 @@ class Head:
     run_id: str
     run_url: str | None
     """The run's page, where MLflow is a server."""
+    release: str = ""
+    """The number of its git tag, "" before it has one."""

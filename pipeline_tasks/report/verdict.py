@@ -62,11 +62,11 @@ def verdict_section(contents: ProductContents, standings: Sequence[Standing]) ->
         reason=_ruling(own) if own else "",
         recommendations=recommendations(contents.choice),
         unchosen=contents.choice.get("reason", ""),
-        lift=_lift(contents.choice),
-        without_lift=_without_lift(contents.choice),
+        lift=lift_of(contents.choice),
+        without_lift=without_lift(contents.choice),
         outcome=tested.get("outcome", ""),
         test=tested.get("sentence", ""),
-        caution=_caution(contents.choice),
+        caution=caution_on(contents.choice),
     )
 
 
@@ -93,7 +93,8 @@ def _ruling(standing: Standing) -> str:
     return f"When it was registered, the gate made it a {standing.standing}: {standing.reason}"
 
 
-def _lift(choice: Mapping[str, Any]) -> Lift | None:
+def lift_of(choice: Mapping[str, Any]) -> Lift | None:
+    """Return what training as a choice says gains out of fold; None where that was not measured."""
     lift = choice.get("lift")
     if not lift:
         return None
@@ -106,7 +107,7 @@ def _lift(choice: Mapping[str, Any]) -> Lift | None:
     )
 
 
-def _without_lift(choice: Mapping[str, Any]) -> str:
+def without_lift(choice: Mapping[str, Any]) -> str:
     """Return why there is no lift, where nothing else says so."""
     defects = choice.get("defects", {})
     if choice.get("lift") or choice.get("reason") or not defects:
@@ -116,7 +117,8 @@ def _without_lift(choice: Mapping[str, Any]) -> str:
     return "No gain could be measured out of fold."
 
 
-def _caution(choice: Mapping[str, Any]) -> str:
+def caution_on(choice: Mapping[str, Any]) -> str:
+    """Return what the figures out of fold rest on; "" where there are none."""
     base: Mapping[str, int] = choice.get("base", {})
     defects = [f"{number} {defect}" for defect, number in base.items() if defect != GOOD]
     if not defects or not choice.get("arms"):

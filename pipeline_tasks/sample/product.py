@@ -17,6 +17,9 @@ VERSION = 1
 CARD = "sample.json"
 """File at the product's root: what it was drawn from, and the digest of what was drawn."""
 
+LICENCE = "CC0-1.0"
+"""Of what is drawn, an SPDX identifier: the drawings are for anybody and anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -87,6 +90,14 @@ def _holds(folder: Path, origin: dict[str, Any]) -> bool:
             "name a new folder, or delete this one if nothing in it is needed"
         )
     return False
+
+
+def is_sample(folder: Path) -> bool:
+    """Tell whether a folder holds a sample product as it was drawn, with nothing added or changed."""
+    if not (folder / CARD).is_file():
+        return False
+    card = read_json(folder / CARD)
+    return isinstance(card, dict) and card.get("digest") == _digest(folder)
 
 
 def _digest(folder: Path) -> str:

@@ -91,12 +91,21 @@ class _Files:
     mask: Mask | None
 
 
-def survey(params: Ingest, product: str, raw: Iterable[RawSample | RawReject], read_file: ReadFile) -> Survey:
-    """Return the usable samples of a product, in the order of `raw`, and a SetAside for every file that is none."""
+def survey(
+    params: Ingest,
+    product: str,
+    raw: Iterable[RawSample | RawReject],
+    read_file: ReadFile,
+    withdrawn: Mapping[str, str],
+) -> Survey:
+    """Return the usable samples of a product, in the order of `raw`, and a SetAside for every file that is none.
+
+    withdrawn: when, by whom and why, by the SHA-256 of the image file.
+    """
     first: dict[str, int] = {}
     found, masks = Survey([], [], 0), set[Path]()
     for item in raw:
-        outcome = _look(params, item, read_file) if isinstance(item, RawSample) else item
+        outcome = _look(params, item, read_file, withdrawn) if isinstance(item, RawSample) else item
         if isinstance(item, RawSample) and item.mask:
             masks.add(item.mask)
         if isinstance(outcome, Usable):
@@ -178,8 +187,8 @@ def _nothing(product: str, wanted: str, found: Survey) -> DataError:
     return DataError(f"product '{product}': no usable {wanted}, set aside: {counted}; see the set-aside table")
 
 
-def _look(params: Ingest, item: RawSample, read_file: ReadFile) -> Usable | RawReject:
-    files = _read(params, item, read_file)
+def _look(params: Ingest, item: RawSample, read_file: ReadFile, withdrawn: Mapping[str, str]) -> Usable | RawReject:
+    files = _read(params, item, read_file, withdrawn)
     if isinstance(files, RawReject):
         return files
     height, width = files.pixels.shape[:2]
@@ -187,10 +196,13 @@ def _look(params: Ingest, item: RawSample, read_file: ReadFile) -> Usable | RawR
     return Usable(item, files.sha256, files.mask_sha256, marked, (width, height), thumbnail(files.pixels))
 
 
-def _read(params: Ingest, item: RawSample, read_file: ReadFile) -> _Files | RawReject:
+def _read(params: Ingest, item: RawSample, read_file: ReadFile, withdrawn: Mapping[str, str]) -> _Files | RawReject:
+    """Read a sample's files. A withdrawn one is not decoded, and its mask is not opened."""
     refuse = partial(RawReject, item.source_path, item.defect)
     try:
         data = read_file(item.image)
+        if said := withdrawn.get(_digest(data)):
+            return refuse(Reason.WITHDRAWN, said)
         pixels = read_image(data, params)
     except (DataError, OSError) as error:
         return refuse(_reason(error, Reason.UNREADABLE_IMAGE), _why(error))
@@ -227,7 +239,7 @@ def _size(shape: tuple[int, ...]) -> str:
 def _sample(
     params: Ingest, product: str, groups: Mapping[str, str], read_file: ReadFile, usable: Usable, split: str
 ) -> Sample:
-    item, files = usable.raw, _read(params, usable.raw, read_file)
+    item, files = usable.raw, _read(params, usable.raw, read_file, {})
     if isinstance(files, RawReject) or (files.sha256, files.mask_sha256) != (usable.sha256, usable.mask_sha256):
         raise DataError(f"{item.image}: changed while product '{product}' was read; run ingest again")
     height, width = files.pixels.shape[:2]

@@ -20,12 +20,15 @@ def run(
     standings: Sequence[Standing],
     previous: Previous | None,
     params: Mapping[str, str],
+    cards: Mapping[str, str],
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a version's report as (name, content): its two pages, and a contact sheet for each defect.
+    """Yield the files of a version's report as (name, content): pages, cards, and a contact sheet for each defect.
 
     standings: what the gate made of each product. previous: the version registered before, which is told apart by
-    `params`, the `flat_params` of this one, and by its data sets and metrics.
+    `params`, the `flat_params` of this one, and by its data sets and metrics. cards: Markdown by the name of the file.
     """
+    for name, card in cards.items():
+        yield name, card.encode()
     history = History(previous, params, metrics(products))
     yield "report.html", render(head, products, standings, history).encode()
     yield "quarantine.html", render_quarantine(head, products).encode()

@@ -26,7 +26,7 @@ from pipeline_tasks.measures.comparison import compare
 from pipeline_tasks.measures.scored import Scored, localisation_scores, over_seeds, score_image
 from pipeline_tasks.params import Perlin
 from pipeline_tasks.quality.leakage import hold_out
-from pipeline_tasks.schema import GOOD, Pair, Sample
+from pipeline_tasks.schema import GOOD, IDENTITY, Pair, Sample
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.stages.detector_gate import rule
 
@@ -130,7 +130,7 @@ def run(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: 
     bench.advance()
     theirs = rival.champion and _tested(rival.champion.localiser, ground.test)
     tested = {"ours": _tested(trained, ground.test), "theirs": theirs}
-    return Retrained(trained, record | {"test": tested}, ruling)
+    return Retrained(trained, record | {"samples": _identified(ground.base), "test": tested}, ruling)
 
 
 def judge(ground: Ground, kind: LocaliserKind, ours: Lesson, rival: Rival, bench: Bench, seed: int) -> Ruling:
@@ -179,6 +179,12 @@ def _train(kind: LocaliserKind, lesson: Lesson, seed: int) -> Localiser:
 
 def _counted(samples: Iterable[Sample]) -> dict[str, int]:
     return dict(sorted(Counter(sample.defect for sample in samples).items()))
+
+
+def _identified(learned: Iterable[Sample]) -> list[dict[str, str | None]]:
+    """Return the real samples that a detector learned from, so that those of a withdrawn one can be found."""
+    ordered = sorted(learned, key=lambda sample: sample.source_path)
+    return [{name: getattr(sample, name) for name in IDENTITY} for sample in ordered]
 
 
 def _described(kind: LocaliserKind, ours: Lesson, rival: Rival) -> dict[str, Any]:

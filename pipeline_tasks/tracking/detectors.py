@@ -7,8 +7,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,8 @@ import pipeline_tasks
 from pipeline_tasks.detectors.kinds import Localiser, load_localiser
 from pipeline_tasks.images.codec import Pixels
 from pipeline_tasks.storage import read_json, write_json
-from pipeline_tasks.tracking.datasets import BASE_TAG, GENERATOR_TAG, GIT_TAG
+from pipeline_tasks.tracking.artifacts import downloaded
+from pipeline_tasks.tracking.datasets import BASE_TAG, CARD, GENERATOR_MODEL_TAG, GENERATOR_TAG, GIT_TAG
 from pipeline_tasks.tracking.models import (
     COMPARED_TAG,
     REASON_TAG,
@@ -37,6 +37,8 @@ from pipeline_tasks.tracking.store import errors_named
 RECIPE_TAG = "defectline.recipe"
 SETTINGS_TAG = "defectline.detector"
 """The section `detector` of params.yaml that it was trained with, as JSON."""
+DATASET_MODEL_TAG = "defectline.dataset_model"
+"""The `uri` of the registered data set that it was trained as; none where no data set was the champion."""
 ALWAYS = (DIGEST_TAG, LOCK_TAG, GIT_TAG, GENERATOR_TAG, BASE_TAG, RECIPE_TAG, SETTINGS_TAG, STANDING_TAG, REASON_TAG)
 FILES = "detector"
 """Folder of a version with what `Localiser.save` wrote."""
@@ -77,13 +79,17 @@ class Training:
 
 @dataclass(frozen=True)
 class DetectorVersion:
-    """A registered detector, and the standing that it was given; compared_with: the number of the champion then."""
+    """A registered detector, and the standing that it was given; compared_with: the number of the champion then.
+
+    dataset_model: see TrainedDetector.
+    """
 
     registered: ModelVersion
     training: Training
     standing: str
     reason: str
     compared_with: str | None
+    dataset_model: str = ""
 
     @property
     def number(self) -> str:
@@ -93,7 +99,11 @@ class DetectorVersion:
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """A detector to be registered. record: JSON values, kept as RECORD."""
+    """A detector to be registered. record: JSON values, kept as RECORD. card, description: what it is, Markdown.
+
+    dataset_model, generator_model: the `uri` of the registered data set that it was trained as, and of the generator
+    that made that one's pairs; "" where there is none.
+    """
 
     product: str
     kind: str
@@ -102,6 +112,10 @@ class TrainedDetector:
     reason: str
     compared_with: str | None
     record: Mapping[str, Any]
+    dataset_model: str = ""
+    generator_model: str = ""
+    card: str = ""
+    description: str = ""
 
 
 def champion_detector(models: Models, product: str, kind: str) -> DetectorVersion | None:
@@ -132,8 +146,9 @@ def enter_detector(
         localiser.save(files)
         _write_model(model, files, example)
         write_json(model / RECORD, trained.record)
+        (model / CARD).write_text(trained.card, encoding="utf-8")
         name = model_name(trained.product, trained.kind)
-        return _detector(models.register(run, name, model, DIGEST_TAG, _tags(trained)))
+        return _detector(models.register(run, name, model, DIGEST_TAG, _tags(trained), trained.description))
 
 
 def judge_again(
@@ -145,25 +160,14 @@ def judge_again(
 
 def localiser_of(models: Models, detector: DetectorVersion, device: str) -> Localiser:
     """Return a registered detector, ready to run on a device as params.yaml names it. Raises ModelError if damaged."""
-    with _downloaded(models, detector, f"artifacts/{FILES}") as folder:
+    with downloaded(models, detector.registered, f"artifacts/{FILES}") as folder:
         return load_localiser(folder, device)
 
 
-def record_of(models: Models, detector: DetectorVersion) -> dict[str, Any]:
-    """Return everything that was measured of a detector when it was registered."""
-    with _downloaded(models, detector, RECORD) as file:
+def record_of(models: Models, detector: ModelVersion) -> dict[str, Any]:
+    """Return everything that was measured of a detector when it was registered, see stages/retrain.py."""
+    with downloaded(models, detector, RECORD) as file:
         return dict(read_json(file))
-
-
-@contextmanager
-def _downloaded(models: Models, detector: DetectorVersion, artifact: str) -> Iterator[Path]:
-    from mlflow.artifacts import download_artifacts
-
-    with tempfile.TemporaryDirectory() as place:
-        uri = f"models:/{detector.registered.model}/{detector.number}/{artifact}"
-        with errors_named(models.uri):
-            path = download_artifacts(uri, dst_path=place, tracking_uri=models.uri)
-        yield Path(path)
 
 
 def _write_model(folder: Path, files: Path, example: Pixels) -> None:
@@ -192,6 +196,11 @@ def _write_model(folder: Path, files: Path, example: Pixels) -> None:
 
 def _tags(trained: TrainedDetector) -> dict[str, str]:
     training = trained.training
+    known = {
+        COMPARED_TAG: trained.compared_with,
+        DATASET_MODEL_TAG: trained.dataset_model,
+        GENERATOR_MODEL_TAG: trained.generator_model,
+    }
     return {
         DIGEST_TAG: training.digest,
         LOCK_TAG: training.version,
@@ -202,7 +211,7 @@ def _tags(trained: TrainedDetector) -> dict[str, str]:
         SETTINGS_TAG: training.settings,
         STANDING_TAG: trained.standing,
         REASON_TAG: trained.reason,
-        **({COMPARED_TAG: trained.compared_with} if trained.compared_with else {}),
+        **{tag: value for tag, value in known.items() if value},
     }
 
 
@@ -218,4 +227,11 @@ def _detector(found: ModelVersion) -> DetectorVersion:
         arms=json.loads(tags[RECIPE_TAG]),
         settings=tags[SETTINGS_TAG],
     )
-    return DetectorVersion(found, training, tags[STANDING_TAG], tags[REASON_TAG], tags.get(COMPARED_TAG))
+    return DetectorVersion(
+        registered=found,
+        training=training,
+        standing=tags[STANDING_TAG],
+        reason=tags[REASON_TAG],
+        compared_with=tags.get(COMPARED_TAG),
+        dataset_model=tags.get(DATASET_MODEL_TAG, ""),
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pipeline_tasks.errors import ConfigError, without_secrets
+from pipeline_tasks.tracking.logged_models import FILES_TAG, every, uploaded
 from pipeline_tasks.tracking.run import LOCK_TAG, Run
 from pipeline_tasks.tracking.store import names_errors
 
@@ -29,21 +30,30 @@ PROMOTIONS_TAG = "defectline.promotions"
 """Every time that a person made the version the champion, as JSON: by, at, reason, and `other`, the one before."""
 DEMOTIONS_TAG = "defectline.demotions"
 """The same of the version that ceased to be the champion; `other` is the one that took its place."""
+PREFIX = "defectline-"
+DESCRIPTION_CHARACTERS = 5000
+"""Longest description that MLflow's databases hold."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version of a registered model: its number, from "1" on, and its tags."""
+    """A version of a registered model: its number, from "1" on, its tags, and the run that made it, "" for none."""
 
     model: str
     number: str
     source: str
     tags: Mapping[str, str]
+    run_id: str = ""
 
     @property
     def standing(self) -> Alias:
         """What a gate made of it."""
         return CHAMPION if self.tags[STANDING_TAG] == CHAMPION else CHALLENGER
+
+    @property
+    def uri(self) -> str:
+        """Where MLflow loads it from, by its number."""
+        return f"models:/{self.model}/{self.number}"
 
     @property
     def model_id(self) -> str:
@@ -69,8 +79,8 @@ class Champion:
 
 
 def model_name(product: str, kind: str) -> str:
-    """Return the name of a product's registered model: its data set ("dataset"), or the detector of the name `kind`."""
-    return f"defectline-{product}-{kind}"
+    """Return the name of a registered model: a product's data set ("dataset") or detector (its kind), a "generator"."""
+    return f"{PREFIX}{product}-{kind}"
 
 
 def check_made_by(command: str, found: ModelVersion, needed: Collection[str]) -> None:
@@ -90,12 +100,44 @@ class Models:
         self.uri = uri
 
     @names_errors
-    def register(self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str]) -> ModelVersion:
+    def register(
+        self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str], description: str = ""
+    ) -> ModelVersion:
         """Return the version of `model` with the value of `tags` for `key`; without one, `folder` becomes it.
 
-        The version that is found keeps its own tags.
+        The version that is found keeps its own tags and description. A new one gets FILES_TAG as well.
         """
-        return self.find(model, key, tags[key]) or self._create(run, model, folder, key, tags)
+        return self.find(model, key, tags[key]) or self._create(run, model, folder, key, tags, description)
+
+    @names_errors
+    def names(self) -> list[str]:
+        """Return the names of the models that are registered by this project, in their order."""
+        return sorted(model.name for model in every(self._client.search_registered_models, f"name LIKE '{PREFIX}%'"))
+
+    @names_errors
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return all versions of `model` in the order of their numbers; none of one that is not registered."""
+        found = every(self._client.search_model_versions, f"name = '{model}'")
+        return sorted(map(_version, found), key=lambda version: int(version.number))
+
+    @names_errors
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        """Return the version of `model` with an alias; None if none has it."""
+        number = self._aliases(model).get(alias)
+        return self._get(model, number) if number else None
+
+    @names_errors
+    def by_uri(self, uri: str) -> ModelVersion | None:
+        """Return the version with this `uri`; None if there is none."""
+        model = uri.removeprefix("models:/").rpartition("/")[0]
+        return next((version for version in self.versions(model) if version.uri == uri), None)
+
+    @names_errors
+    def add_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
+        """Give a version further tags, and return it with them."""
+        for tag, value in tags.items():
+            self._client.set_model_version_tag(version.model, version.number, tag, value)
+        return self._get(version.model, version.number)
 
     @names_errors
     def find(self, model: str, key: str, value: str) -> ModelVersion | None:
@@ -103,11 +145,9 @@ class Models:
         found = self._client.search_model_versions(f"name = '{model}' and tag.`{key}` = '{value}'")
         return max(map(_version, found), key=lambda version: int(version.number), default=None)
 
-    @names_errors
     def champion(self, model: str) -> ModelVersion | None:
         """Return the version of `model` with the alias champion."""
-        number = self._aliases(model).get(CHAMPION)
-        return self._get(model, number) if number else None
+        return self.by_alias(model, CHAMPION)
 
     @names_errors
     def present_champion(self, version: ModelVersion) -> Champion | None:
@@ -179,7 +219,7 @@ class Models:
         self._client.set_model_version_tag(version.model, version.number, tag, acts)
 
     def _wanted(self, model: str, wanted: str) -> ModelVersion:
-        versions = [_version(found) for found in self._client.search_model_versions(f"name = '{model}'")]
+        versions = self.versions(model)
         matching = [version for version in versions if wanted in (version.number, version.tags.get(LOCK_TAG))]
         if len(matching) == 1:
             return matching[0]
@@ -189,9 +229,8 @@ class Models:
     def _known(self, versions: list[ModelVersion]) -> str:
         """Say which versions there are, or else which models."""
         if versions:
-            ordered = sorted(versions, key=lambda version: int(version.number))
-            return "there are " + ", ".join(f"{v.number} ({v.tags.get(LOCK_TAG, 'of no version')})" for v in ordered)
-        models = [model.name for model in self._client.search_registered_models("name LIKE 'defectline-%'")]
+            return "there are " + ", ".join(f"{v.number} ({v.tags.get(LOCK_TAG, 'of no version')})" for v in versions)
+        models = self.names()
         return (
             f"the models there are: {', '.join(models)}" if models else "no model is there, run `defectline register`"
         )
@@ -204,29 +243,26 @@ class Models:
     def _get(self, model: str, number: str) -> ModelVersion:
         return _version(self._client.get_model_version(model, number))
 
-    def _create(self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str]) -> ModelVersion:
-        logged = self._uploaded(run, model, folder, {key: tags[key]})
+    def _create(
+        self, run: Run, model: str, folder: Path, key: str, tags: Mapping[str, str], description: str
+    ) -> ModelVersion:
+        logged = uploaded(self._client, run, model, folder, {key: tags[key]})
         if not self._client.search_registered_models(f"name = '{model}'"):
             self._client.create_registered_model(model)
+        told = {**tags, FILES_TAG: logged.tags[FILES_TAG]}
         made = self._client.create_model_version(
-            model, logged.model_uri, run.run_id, dict(tags), model_id=logged.model_id
+            model,
+            logged.model_uri,
+            run.run_id,
+            told,
+            description=description[:DESCRIPTION_CHARACTERS],
+            model_id=logged.model_id,
         )
         return _version(made)
 
-    def _uploaded(self, run: Run, model: str, folder: Path, tag: dict[str, str]) -> Any:
-        """Return `folder` as a logged model; one whose upload was cut short is passed over."""
-        ((key, value),) = tag.items()
-        found = self._client.search_logged_models([run.experiment_id], f"tags.`{key}` = '{value}'")
-        ready = [logged for logged in found if logged.name == model and logged.status == "READY"]
-        if ready:
-            return ready[0]
-        logged = self._client.create_logged_model(run.experiment_id, model, run.run_id, tag)
-        self._client.log_model_artifacts(logged.model_id, str(folder))
-        return self._client.finalize_logged_model(logged.model_id, "READY")
-
 
 def _version(found: Any) -> ModelVersion:
-    return ModelVersion(found.name, str(found.version), str(found.source), dict(found.tags))
+    return ModelVersion(found.name, str(found.version), str(found.source), dict(found.tags), found.run_id or "")
 
 
 def was_replaced_by(version: ModelVersion, champion: str | None) -> bool:

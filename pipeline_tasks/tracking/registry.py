@@ -4,58 +4,76 @@ Every step looks first for what an interrupted call left behind, so that calling
 making another.
 """
 
+import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
-from pipeline_tasks.tracking.models import Models
-from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG, Run
+from pipeline_tasks.tracking.datasets import GIT_TAG
+from pipeline_tasks.tracking.models import Models, ModelVersion
+from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG, REVISION_TAG, Run
 from pipeline_tasks.tracking.store import client_of, errors_named, names_errors
 
 Item = TypeVar("Item")
+CONTEXT = "mlflow.data.context"
+"""Tag of an input: what a data set is to the run."""
+REGISTERED_TAG = "mlflow.modelVersions"
+"""Tag of a logged model by which MLflow's pages lead to the versions that it is registered as."""
 ITEMS_PER_CALL = 100
 """MLflow takes at most 100 parameters at a time."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The pairs of one defect: `digest` is DVC's MD5 of `source`, `manifest` its rows without pixels."""
+    """The pairs of one defect, or a product's base samples, as what a run had at hand.
+
+    digest: DVC's MD5. source: the URI that MLflow fetches the files by; of the same files under the same name it keeps
+    the one that it was given first. manifest: their rows without pixels.
+    """
 
     name: str
     digest: str
     source: str
     manifest: pd.DataFrame
+    context: Literal["pairs", "base"]
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A trained generator: a folder of files, and DVC's MD5 of it."""
+    """A trained generator: a folder of files, DVC's MD5 of it, and what it is, in Markdown.
+
+    The folder is registered as it is, so that its files can be held against the digest.
+    """
 
     name: str
     digest: str
     folder: Path
+    card: str
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is recorded of a version; `files` is a folder of artifacts."""
+    """What is recorded of a version; `files` is a folder of artifacts.
+
+    models: the registered versions that it was made with or that were made of it; MLflow links both to the run.
+    """
 
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     datasets: Sequence[Dataset]
-    generators: Sequence[Generator]
+    models: Sequence[ModelVersion]
     files: Path
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What MLflow holds of a version: its parameters, its metrics, and its data sets' digests by name."""
+    """What MLflow holds of a version: its parameters, its metrics, and its pairs' digests by name."""
 
     version: str
     created: datetime
@@ -110,13 +128,26 @@ class Registry:
         return _recorded(found[0]) if found else None
 
     @names_errors
+    def enter_generator(self, run: Run, generator: Generator) -> ModelVersion:
+        """Return a generator's registered version: a new one, made by `run`, if its content is new."""
+        git = {GIT_TAG: run.tags.get(REVISION_TAG, "")}
+        tags = {DIGEST_TAG: generator.digest, LOCK_TAG: run.tags[LOCK_TAG], **git}
+        return self.models.register(run, generator.name, generator.folder, DIGEST_TAG, tags, generator.card)
+
+    @names_errors
+    def share_datasets(self, run: Run, version: ModelVersion, names: Collection[str]) -> None:
+        """Let a run have as its own those data sets of the run that made `version` which are called so."""
+        theirs = self._client.get_run(version.run_id).inputs.dataset_inputs
+        shared = [given for given in theirs if given.dataset.name in names]
+        self._client.log_inputs(run.run_id, datasets=shared)
+
+    @names_errors
     def complete(self, run: Run, record: Record) -> None:
         """Record everything in `run` and mark it finished; what is there already stays."""
         self._log_values(run, record.params, record.metrics)
         for dataset in record.datasets:
             self._client.log_inputs(run.run_id, datasets=[_dataset_input(dataset)])
-        for generator in record.generators:
-            self._link(run, self._registered(run, generator))
+        self._link(run, record.models)
         self._client.log_artifacts(run.run_id, str(record.files))
         self._client.set_terminated(run.run_id, "FINISHED")
 
@@ -130,15 +161,19 @@ class Registry:
         for measured in _portions([Metric(k, v, stamp, 0) for k, v in metrics.items()]):
             self._client.log_batch(run.run_id, metrics=measured)
 
-    def _registered(self, run: Run, generator: Generator) -> str:
-        """Return the id of the generator's model, registered as a new version if its content is new."""
-        tags = {DIGEST_TAG: generator.digest, LOCK_TAG: run.tags[LOCK_TAG]}
-        return self.models.register(run, generator.name, generator.folder, DIGEST_TAG, tags).model_id
+    def _link(self, run: Run, models: Sequence[ModelVersion]) -> None:
+        """Link models to a run: as outputs those that it made, as inputs those that were there before it."""
+        from mlflow.entities import LoggedModelInput, LoggedModelOutput
 
-    def _link(self, run: Run, model_id: str) -> None:
-        from mlflow.entities import LoggedModelInput
-
-        self._client.log_inputs(run.run_id, models=[LoggedModelInput(model_id)])
+        made = {version.model_id: version for version in models if version.run_id == run.run_id}
+        for model_id, version in made.items():
+            registered = json.dumps([{"name": version.model, "version": version.number}])
+            self._client.set_logged_model_tags(model_id, {REGISTERED_TAG: registered})
+        linked = {output.model_id for output in self._client.get_run(run.run_id).outputs.model_outputs}
+        if new := [model_id for model_id in made if model_id not in linked]:  # MLflow refuses to link one twice
+            self._client.log_outputs(run.run_id, [LoggedModelOutput(model_id, 0) for model_id in new])
+        read = [LoggedModelInput(version.model_id) for version in models if version.model_id not in made]
+        self._client.log_inputs(run.run_id, models=read)
 
 
 def _portions(items: list[Item]) -> Iterator[list[Item]]:
@@ -154,8 +189,12 @@ def _milliseconds(time: datetime) -> int:
 
 
 def _recorded(run: Any) -> Recorded:
-    digests = {data.dataset.name: data.dataset.digest for data in run.inputs.dataset_inputs}
+    digests = {data.dataset.name: data.dataset.digest for data in run.inputs.dataset_inputs if _is_of_pairs(data)}
     return Recorded(run.data.tags[LOCK_TAG], _created(run), run.data.params, run.data.metrics, digests)
+
+
+def _is_of_pairs(data: Any) -> bool:
+    return any(tag.key == CONTEXT and tag.value == "pairs" for tag in data.tags)
 
 
 def _dataset_input(dataset: Dataset) -> Any:
@@ -168,4 +207,4 @@ def _dataset_input(dataset: Dataset) -> Any:
             dataset.manifest, source=dataset.source, name=dataset.name, digest=dataset.digest
         )
         entity = data._to_mlflow_entity()
-    return DatasetInput(entity, [InputTag("mlflow.data.context", "pairs")])
+    return DatasetInput(entity, [InputTag(CONTEXT, dataset.context)])

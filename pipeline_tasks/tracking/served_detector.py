@@ -3,6 +3,7 @@
 MLflow runs it to load the model (models from code), so that nothing is unpickled.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ import mlflow.pyfunc  # noqa: TID253 - MLflow itself runs this file
 import numpy as np
 from scipy.special import expit
 
-from pipeline_tasks.detectors.kinds import Localiser, load_localiser
-from pipeline_tasks.detectors.windows import Floats, as_scene
-from pipeline_tasks.images.codec import Pixels
+_PLUGIN = ("pipeline_tasks", "pipeline_tasks.lineage", "pipeline_tasks.lineage.dataset_source")
+if {name for name in sys.modules if name.partition(".")[0] == _PLUGIN[0]} <= set(_PLUGIN):
+    # MLflow has imported its data set source from the package that is installed; the model goes by its own copy.
+    for _name in _PLUGIN:
+        sys.modules.pop(_name, None)
+
+from pipeline_tasks.detectors.kinds import Localiser, load_localiser  # noqa: E402
+from pipeline_tasks.detectors.windows import Floats, as_scene  # noqa: E402
+from pipeline_tasks.images.codec import Pixels  # noqa: E402
 
 
 class ServedDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]

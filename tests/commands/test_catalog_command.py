@@ -1,11 +1,14 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from miniatures import MINIATURES
 
 from pipeline_tasks.catalog import load_catalog
+from pipeline_tasks.sample.product import LICENCE, Counts, write_product
 
 
 def test_the_catalog_of_a_folder_is_written(defectline, product_folder):
@@ -81,6 +84,68 @@ def test_zero_shot_needs_the_backend_that_can(defectline, product_folder):
     assert ran.status == 1
     assert ran.err.startswith("error: params.yaml: zero_shot needs backend.name: dit, found controlnet; change it")
     assert not Path("catalog.yaml").exists()
+
+
+def licences():
+    return {name: product.licence for name, product in load_catalog().products.items()}
+
+
+def test_the_licence_of_the_samples_is_told_once_and_kept(defectline, product_folder):
+    parts = product_folder.root.parent / "parts"
+    for name in ("bolt", "nut"):
+        type(product_folder)(parts / name).defect("dent", 1)
+    defectline("catalog", parts)
+    assert licences() == {"bolt": "unknown", "nut": "unknown"}
+    assert defectline("catalog", parts, "--licence", "CC-BY-4.0").status == 0
+    assert licences() == {"bolt": "CC-BY-4.0", "nut": "CC-BY-4.0"}
+    type(product_folder)(parts / "cap").defect("dent", 1)
+    defectline("catalog", parts)
+    assert licences() == {"bolt": "CC-BY-4.0", "cap": "unknown", "nut": "CC-BY-4.0"}
+    defectline("catalog", parts, "--licence", "in-house")
+    assert set(licences().values()) == {"in-house"}
+
+
+def test_the_licence_of_another_folder_is_not_taken_over(defectline, product_folder):
+    product_folder.defect("pit", 1)
+    defectline("catalog", "plate", "--licence", "CC-BY-4.0")
+    other = type(product_folder)(product_folder.root.parent / "other" / "plate").defect("pit", 1)
+    defectline("catalog", other.root)
+    assert licences() == {"plate": "unknown"}
+
+
+def test_a_catalog_that_cannot_be_read_is_replaced_and_its_licences_with_it(defectline, product_folder):
+    product_folder.defect("pit", 1)
+    Path("catalog.yaml").write_text("products: [")
+    assert defectline("catalog", "plate").status == 0
+    assert licences() == {"plate": "unknown"}
+
+
+def test_the_sample_product_has_a_licence_unless_another_one_is_given(defectline, product_folder):
+    write_product(Path("drawn"), 0, Counts(train_good=1, test_good=0, per_defect=1))
+    defectline("catalog", "drawn")
+    assert licences() == {"drawn": LICENCE}
+    defectline("catalog", "drawn", "--licence", "in-house")
+    defectline("catalog", "drawn")
+    assert licences() == {"drawn": "in-house"}
+
+
+@pytest.mark.parametrize("licence", ["", "  ", "a\nb", "x" * 201])
+def test_what_is_no_licence_is_refused_and_the_old_catalog_stays(defectline, product_folder, licence):
+    product_folder.defect("pit", 1)
+    defectline("catalog", "plate")
+    before = Path("catalog.yaml").read_bytes()
+    ran = defectline("catalog", "plate", "--licence", licence)
+    assert ran.status == 1
+    assert ran.err.startswith("error: --licence: ") and "names no licence: give an SPDX identifier" in ran.err
+    assert Path("catalog.yaml").read_bytes() == before
+
+
+def test_another_licence_leaves_every_stage_up_to_date(refreshed):
+    catalog = load_catalog()
+    text = catalog.licensed(dict.fromkeys(catalog.products, "in-house: ${item.path}, ask $USER")).to_yaml()
+    Path("catalog.yaml").write_text(text)
+    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], check=True, capture_output=True)
+    assert json.loads(status.stdout) == {}
 
 
 def test_an_unchanged_catalog_is_not_written_again(defectline, product_folder):

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from mlflow import MlflowClient
 from rows import PLAIN, digest, pair, sample, trials
 from settings import write_settings
 
+from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.commands.promote import promote
 from pipeline_tasks.commands.register import register
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.images.codec import encode_image
+from pipeline_tasks.lineage.dvc_files import DvcFiles
+from pipeline_tasks.lineage.lock import load_lock, md5_of
+from pipeline_tasks.lineage.releases import tag_message
 from pipeline_tasks.schema import GOOD, Pair, Sample, SetAside, StrengthTrial
 from pipeline_tasks.splits.membership import Member, write_members
 from pipeline_tasks.storage import write_json, write_rows
@@ -58,8 +63,9 @@ def write_outputs():
     base_model = {"source": "scratch", "revision": None, "codec_psnr_db": 31.25}
     write_json(Path("data/pretrained/plate/pretrained.json"), base_model)
     write_json(Path("data/prompts/plate.json"), {"kind": "template", "asked": "semantic", "reason": "no CLIP here"})
-    empty = {name: {} for name in ("made_again", "rejected", "refused", "base", "test", "shortfall")}
-    counts = {"asked_per_defect": 20, "pairs": {"pit": 20, "scratch": 20}, **empty}
+    empty = {name: {} for name in ("made_again", "rejected", "refused", "test", "shortfall")}
+    seen = {"base": dict.fromkeys([GOOD, *DEFECTS], 3)}
+    counts = {"asked_per_defect": 20, "pairs": {"pit": 20, "scratch": 20}, **empty, **seen}
     write_json(Path("data/validation/plate/result.json"), {"verdict": "passed", "counts": counts, "expectations": []})
     Path("data/validation/plate/docs").mkdir()
     Path("data/validation/plate/docs/index.html").write_text("data docs")
@@ -91,12 +97,12 @@ def write_lock(generator="plate", targets=()):
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
 
-def write_catalog(generator="plate", targets=()):
+def write_catalog(generator="plate", targets=(), **told):
     """Write a catalog of the plate, and of target products that its defects are made on as well."""
     products = ["plate", *targets]
     shared = {"source": "plate", "generator": generator, "prompts": "data/prompts"}
     catalog = {
-        "products": {product: {"path": "raw", "layout": "mvtec"} for product in products},
+        "products": {product: {"path": "raw", "layout": "mvtec", **told} for product in products},
         "generators": {generator: {"base": "data/base", "prompts": "data/prompts"}},
         "defects": {f"{p}-{d}": {"product": p, "defect": d, **shared} for p in products for d in DEFECTS},
     }
@@ -186,15 +192,96 @@ def test_the_run_holds_parameters_scores_datasets_model_and_files(workspace):
     assert not any("image_auroc" in name for name in run.data.metrics)
     lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
     digests = {data.dataset.name: data.dataset.digest for data in run.inputs.dataset_inputs}
-    assert digests == {f"plate/{d}": lock[f"generate@plate-{d}"]["outs"][0]["md5"] for d in DEFECTS}
+    pairs = {f"plate/{d}": lock[f"generate@plate-{d}"]["outs"][0]["md5"] for d in DEFECTS}
+    assert digests == {**pairs, "plate, base samples": lock["ingest@plate"]["outs"][0]["md5"]}
     (model,) = versions("plate-generator")
     assert model.tags["defectline.digest"] == lock["train@plate"]["outs"][0]["md5"]
     files = {file.path for file in client().list_artifacts(run.info.run_id)}
-    assert files == {"report.html", "quarantine.html", "samples", "data_docs"}
+    assert files == {"report.html", "quarantine.html", "samples", "data_docs", "dataset_card.md", "cards"}
     assert {file.path for file in client().list_artifacts(run.info.run_id, "samples")} == {
         "samples/plate-pit.jpg",
         "samples/plate-scratch.jpg",
     }
+
+
+def test_the_models_of_a_version_are_linked_to_one_another_and_to_its_run(workspace):
+    register()
+    (generator,), (dataset,) = versions("plate-generator"), versions("plate-dataset")
+    assert dataset.tags["defectline.generator_model"] == "models:/defectline-plate-generator/1"
+    made = {version.source.removeprefix("models:/") for version in (generator, dataset)}
+    run = client().get_run(latest()["mlflow_run"])
+    assert {output.model_id for output in run.outputs.model_outputs} == made
+    assert run.inputs.model_inputs == []
+    refresh(choice(lift(0.05)))
+    run = client().get_run(latest()["mlflow_run"])
+    assert [given.model_id for given in run.inputs.model_inputs] == [generator.source.removeprefix("models:/")]
+    assert len(run.outputs.model_outputs) == 1
+    assert {version.tags["defectline.generator_model"] for version in versions("plate-dataset")} == {
+        "models:/defectline-plate-generator/1"
+    }
+
+
+def test_cards_tell_what_the_version_and_its_generator_are(workspace):
+    write_catalog(licence="CC-BY-4.0")
+    register()
+    folder, version = Path(latest()["report"]).parent, latest()["version"]
+    card = (folder / "dataset_card.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-4.0\n") and f"- data set version: `{version}`" in card
+    assert "| plate | pit | 20 | 3 | 1 | 3 | real masks, warped | 48 × 48 |" in card
+    assert reason_of("1") in card
+    (dataset,), (generator,) = versions("plate-dataset"), versions("plate-generator")
+    location = client().get_logged_model(dataset.source.removeprefix("models:/")).artifact_location
+    assert Path(location.removeprefix("file://"), "README.md").read_text() == card
+    assert dataset.description.startswith(f"Pairs on plate: 20 of pit and 20 of scratch; version {version}")
+    told = (folder / "cards/defectline-plate-generator.md").read_text()
+    assert told.endswith(f"\n---\n\n{generator.description}") and "license: cc-by-4.0" in told
+    assert generator.description.startswith("# defectline-plate-generator\n")
+
+
+def commit():
+    """Commit everything but what the project ignores; return the commit."""
+    Path(".gitignore").write_text("/data/\n/.mlflow/\n/reports/\n/.work/\n")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "Refresh"]):
+        subprocess.run([*git, *command], check=True)
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
+
+
+def release(number):
+    """Tag what is checked out as `defectline publish` does."""
+    version = load_lock(Path(), load_catalog()).version
+    message = tag_message(version, "0" * 32)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run([*git, "tag", "--annotate", "--message", message, f"dataset-{number}"], check=True)
+
+
+def test_a_published_version_names_its_release_and_the_commit_that_keeps_it(workspace):
+    revision = commit()
+    release(3)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "Later", "--allow-empty"], check=True
+    )
+    register()
+    (dataset,) = versions("plate-dataset")
+    assert (dataset.tags["defectline.release"], dataset.tags["defectline.git_revision"]) == ("3", revision)
+    inputs = client().get_run(latest()["mlflow_run"]).inputs.dataset_inputs
+    sources = [DvcFiles.parse(json.loads(data.dataset.source)["uri"]) for data in inputs]
+    assert {(source.revision, source.repository) for source in sources} == {(revision, workspace.as_uri())}
+    assert {source.path for source in sources} == {"data/base/plate", *(f"data/pairs/plate/{d}" for d in DEFECTS)}
+    assert all(md5_of(Path(source.path)) == source.md5 for source in sources)
+    assert f"release: `dataset-3`, a tag in git\n- git revision: `{revision}`" in (
+        Path(latest()["report"]).parent / "dataset_card.md"
+    ).read_text()
+
+
+def test_a_version_that_was_registered_before_it_was_published_gets_its_release_then(workspace):
+    register()
+    assert "defectline.release" not in versions("plate-dataset")[0].tags
+    revision = commit()
+    release(1)
+    register()
+    (dataset,) = versions("plate-dataset")
+    assert (dataset.tags["defectline.release"], dataset.tags["defectline.git_revision"]) == ("1", revision)
 
 
 def test_a_generator_of_several_products_is_registered_under_its_own_name(workspace):

@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from choices import choice, lift
@@ -16,12 +17,19 @@ from pipeline_tasks.commands.retrain import retrain
 from pipeline_tasks.errors import ConfigError, LeakageError, PublicationError
 from pipeline_tasks.lineage.earlier_pairs import Made
 from pipeline_tasks.lineage.lock import load_lock, md5_of
-from pipeline_tasks.schema import Pair, Sample
-from pipeline_tasks.storage import write_rows
+from pipeline_tasks.schema import IDENTITY, Pair, Sample
+from pipeline_tasks.storage import content_digest, write_rows
+from pipeline_tasks.tracking.artifacts import downloaded
 from pipeline_tasks.tracking.datasets import Candidate, enter
-from pipeline_tasks.tracking.registry import connect
+from pipeline_tasks.tracking.registry import Dataset, Generator, Record, connect
 
 QUICK = {"detector": SMALL_DETECTOR, "choose": {"folds": 2, "repeats": 2, "draws": 20, "normals": 2}}
+GENERATOR = "defectline-plate-generator"
+PAIRS = [
+    Dataset(f"plate/{defect}", number * 32, f"dvc://data/pairs/plate/{defect}", pd.DataFrame({"a": [1]}), "pairs")
+    for defect, number in (("pit", "1"), ("scratch", "2"))
+]
+"""As what the champion's run has logged."""
 INGESTED = [*(f"data/{side}/plate" for side in ("base", "test")), "splits/plate.csv"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,11 +61,16 @@ def write_lock():
 
 def make_champion(version):
     """Register a data set that recommends half of the windows from pairs, as the champion; return its version."""
+    Path("model").mkdir(exist_ok=True)
+    Path("model/weights").write_text("1")
     with connect(uri(), "defectline", Path(".mlflow/artifacts")) as registry:
         run = registry.begin(version, {"mlflow.source.git.commit": "abc"})
+        generator = registry.enter_generator(run, Generator(GENERATOR, md5_of(Path("model")), Path("model"), ""))
         before = registry.models.champion("defectline-plate-dataset")
-        candidate = Candidate("plate", choice(lift(0.03)), "champion", "It gains.", before and before.number)
-        registry.models.settle(enter(registry.models, run, candidate).registered)
+        told = ("plate", choice(lift(0.03)), "champion", "It gains.", before and before.number, generator.uri)
+        entered = enter(registry.models, run, Candidate(*told)).registered
+        registry.complete(run, Record({}, {}, PAIRS, [generator, entered], Path("model")))
+        registry.models.settle(entered)
     return version
 
 
@@ -95,7 +108,7 @@ def workspace(tmp_path, monkeypatch, fresh_database):
     write_settings(tmp_path, **QUICK)
     item = {"product": "plate", "source": "plate", "defect": "pit", "generator": "plate", "prompts": "data/prompts"}
     generators = {"plate": {"base": "data/base/plate", "prompts": "data/prompts"}}
-    products = {"plate": {"path": "raw", "layout": "mvtec"}}
+    products = {"plate": {"path": "raw", "layout": "mvtec", "licence": "CC-BY-4.0"}}
     catalog = {"products": products, "generators": generators, "defects": {"plate-pit": item}}
     Path("catalog.yaml").write_text(yaml.safe_dump(catalog))
     write_samples("base", 0)
@@ -123,7 +136,8 @@ def test_the_champion_data_set_is_trained_on_and_the_detector_registered(workspa
     run = MlflowClient(uri()).get_run(result()["mlflow_run"])
     assert run.data.metrics["unet/test/pixel_ap"] == found["test"]["ours"]["pixel_ap"]
     assert run.data.params == {"product": "plate", "dataset": version, "unet.mixture": "inpainting_50"}
-    assert {file.path for file in MlflowClient(uri()).list_artifacts(run.info.run_id)} == {"plate.html", "plate.json"}
+    files = {file.path for file in MlflowClient(uri()).list_artifacts(run.info.run_id)}
+    assert files == {"plate.html", "plate.json", "defectline-plate-unet.md"}
     page = Path("reports/detectors/plate.html").read_text()
     assert found["reason"] in page and version in page
     out = capsys.readouterr().out
@@ -140,6 +154,58 @@ def test_without_a_champion_real_images_are_trained_on_and_it_says_so(workspace,
     note = "No data set is the champion in MLflow, so the detectors are trained on real images alone, with flips."
     assert note in capsys.readouterr().out and note in Path("reports/detectors/plate.html").read_text()
     assert versions()["1"]["defectline.lock"] == ""
+
+
+def test_the_chain_back_to_data_generator_and_real_samples_is_on_record(workspace):
+    version = make_champion(write_lock())
+    retrain("plate")
+    client, (tags,) = MlflowClient(uri()), versions().values()
+    assert tags["defectline.dataset_model"] == "models:/defectline-plate-dataset/1"
+    assert tags["defectline.generator_model"] == f"models:/{GENERATOR}/1"
+    ids = {name: client.get_model_version(name, "1").source.removeprefix("models:/") for name in registered(client)}
+    run = client.get_run(result()["mlflow_run"])
+    assert {given.model_id for given in run.inputs.model_inputs} == {ids[GENERATOR], ids["defectline-plate-dataset"]}
+    assert [made.model_id for made in run.outputs.model_outputs] == [ids["defectline-plate-unet"]]
+    given = {(data.dataset.name, data.dataset.digest, data.tags[0].value) for data in run.inputs.dataset_inputs}
+    base = md5_of(Path("data/base/plate"))
+    assert given == {("plate/pit", "1" * 32, "pairs"), ("plate, base samples", base, "base")}, "no scratch was drawn on"
+    learned = [noisy_sample(defect, number) for defect in ("good", "pit") for number in range(3)]
+    expected = [{name: getattr(s, name) for name in IDENTITY} for s in learned]
+    assert result()["detectors"]["unet"]["samples"] == expected
+    with connect(uri(), "defectline", None) as registry:
+        (detector,) = registry.models.versions("defectline-plate-unet")
+        with downloaded(registry.models, detector) as folder:
+            assert json.loads((folder / "retraining.json").read_text())["samples"] == expected
+            assert content_digest(folder) == tags["defectline.files_digest"]
+            card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    assert f"data set version `{version}`, registered as `models:/defectline-plate-dataset/1`, at git revision" in card
+    assert tags["defectline.reason"] in card
+    assert client.get_model_version("defectline-plate-unet", "1").description.startswith("U-Net localiser for plate, ")
+
+
+def registered(client):
+    return [model.name for model in client.search_registered_models()]
+
+
+def test_without_a_champion_the_base_samples_are_all_that_it_is_linked_to(workspace):
+    write_lock()
+    retrain("plate")
+    client, (tags,) = MlflowClient(uri()), versions().values()
+    assert not {"defectline.dataset_model", "defectline.generator_model"} & set(tags)
+    run = client.get_run(result()["mlflow_run"])
+    assert ([d.dataset.name for d in run.inputs.dataset_inputs], run.inputs.model_inputs) == (
+        ["plate, base samples"],
+        [],
+    )
+    version = client.get_model_version("defectline-plate-unet", "1")
+    assert [made.model_id for made in run.outputs.model_outputs] == [version.source.removeprefix("models:/")]
+    assert "- real images alone, as no data set was the champion" in card_in(run)
+
+
+def card_in(run):
+    location = run.info.artifact_uri.removeprefix("file://")
+    return Path(location, "defectline-plate-unet.md").read_text()
 
 
 def test_nothing_is_done_twice(workspace, capsys, monkeypatch):

@@ -177,7 +177,8 @@ def test_a_file_name_that_is_no_text_still_gets_a_row(miniature, product_folder)
 def test_documents_in_the_top_folder_and_hidden_files_are_passed_over(miniature, product_folder):
     product = PRODUCT.get(miniature, "plate")
     before = rejects(miniature, product_folder.root, product)
-    for name in ("license.txt", "sample.json", "Paper.v1.PDF", "table.csv", "a.docx", ".DS_Store", ".git/x.png"):
+    documents = ("license.txt", "LICENSE", "SHA256SUMS", "sample.json", "Paper.v1.PDF", "table.csv", "a.docx")
+    for name in (*documents, ".DS_Store", ".git/x.png"):
         product_folder.file(name, b"x")
     assert rejects(miniature, product_folder.root, product) == before
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,11 @@ def page(given=None, note="", head=HEAD, **changes):
     values = {"number": "3", "standing": "champion", "reason": "It gains.", "champion": "3", "is_new": True} | changes
     detector = RegisteredDetector(given or record("2"), "defectline-plate-unet", **values)
     return render("plate", head, note, [detector])
+
+
+def test_the_release_of_the_data_set_is_told_beside_its_version():
+    assert "a1b2c3 (dataset-3)</dd>" in page(head=replace(HEAD, release="3"))
+    assert "a1b2c3</dd>" in page()
 
 
 def words(html):

@@ -88,6 +88,11 @@ def test_the_page_needs_no_other_file_and_no_network():
     assert set(re.findall(r'href="([^"]*)"', page)) == links
 
 
+def test_the_head_names_the_release_where_there_is_one():
+    assert '<dd class="mono">dataset-3</dd>' in page_of(head=replace(HEAD, release="3"))
+    assert "dataset-" not in page_of()
+
+
 def test_the_head_names_version_code_date_and_run():
     page = page_of()
     for text in ("0123456789ab", "f" * 12, "02 January 2030, 03:04 UTC", "run7"):

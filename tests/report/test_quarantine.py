@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from report_contents import HEAD, product
 
+from pipeline_tasks.layouts.reasons import REMEDY, Reason
 from pipeline_tasks.report.quarantine import histogram, render_quarantine
 from pipeline_tasks.schema import SetAside
 
@@ -29,6 +30,15 @@ def test_every_file_is_listed_with_reason_finding_and_remedy():
         assert cells in page
     assert page.index('<h2 id="plate">') < page.index("set aside: 300") < page.index('<h2 id="tile">')
     assert page.count("No raw file was set aside.") == 1
+
+
+def test_a_withdrawn_file_is_listed_with_who_when_why_and_how_it_comes_back():
+    said = "2030-01-02 Ann <ann@example.org>: not ours to use"
+    row = SetAside("plate", "test/pit/7.png", Reason.WITHDRAWN, said, REMEDY[Reason.WITHDRAWN])
+    page = render_quarantine(HEAD, [product(set_aside=[row])])
+    assert "could not be used or were withdrawn" in page
+    assert "<td>withdrawn</td><td>2030-01-02 Ann &lt;ann@example.org&gt;: not ours to use</td>" in page
+    assert page.count("`defectline withdraw PRODUCT SAMPLE --undo` puts it back") == 2
 
 
 def test_the_page_needs_no_other_file_and_leads_back():

@@ -9,7 +9,7 @@ from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import decode_mask, read_image
 from pipeline_tasks.sample import product
 from pipeline_tasks.sample.photograph import Photograph
-from pipeline_tasks.sample.product import CARD, FEW_SHOT, Counts, plan, write_product
+from pipeline_tasks.sample.product import CARD, FEW_SHOT, Counts, is_sample, plan, write_product
 from pipeline_tasks.storage import content_digest, read_json
 
 TINY = Counts(train_good=2, test_good=1, per_defect=1)
@@ -113,3 +113,14 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         write_product(tmp_path / "plate", 0, TINY)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_is_the_sample_as_long_as_nothing_in_it_was_added_or_changed(tmp_path: Path) -> None:
+    assert not is_sample(tmp_path / "plate")
+    write_product(tmp_path / "plate", 5, TINY)
+    assert is_sample(tmp_path / "plate")
+    (tmp_path / "plate/test/good/own.png").write_bytes(b"own")
+    assert not is_sample(tmp_path / "plate")
+    (tmp_path / "plate" / CARD).write_text("[]")
+    assert not is_sample(tmp_path / "plate")

@@ -27,9 +27,9 @@ def files_of(root):
     return layout("mvtec").read(root, "plate", PARAMS)
 
 
-def rows_of(root, params=PARAMS, read_file=Path.read_bytes, known=()):
+def rows_of(root, params=PARAMS, read_file=Path.read_bytes, known=(), withdrawn=None):
     """Return every sample, in order, and every file that was set aside."""
-    found = ingest.survey(params, "plate", files_of(root), read_file)
+    found = ingest.survey(params, "plate", files_of(root), read_file, withdrawn or {})
     division = ingest.divide(params, "plate", found, known)
     return [*ingest.run(params, "plate", found, division.sides, division.groups, read_file), *found.set_aside]
 
@@ -148,6 +148,61 @@ def test_a_file_that_cannot_be_opened_is_set_aside(product_folder):
     ]
 
 
+SAID = "2030-01-02 Ann <ann@example.org>: not ours to use"
+
+
+def digest_of(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_a_withdrawn_image_is_set_aside_by_its_content_whatever_it_is_called_and_is_not_opened(product_folder):
+    root = product_folder.good(1).defect("pit", 4).root
+    bad, copy = root / "test/pit/001.png", root / "test/pit/extra.png"
+    withdrawn, opened = {digest_of(bad): SAID}, []
+    copy.write_bytes(bad.read_bytes())
+    product_folder.file("ground_truth/pit/001_mask.png", b"no mask at all")
+    bad.rename(root / "test/pit/renamed.png")
+    (root / "ground_truth/pit/001_mask.png").rename(root / "ground_truth/pit/renamed_mask.png")
+    product_folder.mask("ground_truth/pit/extra_mask.png")
+
+    def read(path):
+        opened.append(path.name)
+        return path.read_bytes()
+
+    rows = rows_of(root, read_file=read, withdrawn=withdrawn)
+    assert [(row.source_path, row.reason, row.found, row.remedy) for row in rows if isinstance(row, SetAside)] == [
+        (f"test/pit/{name}.png", Reason.WITHDRAWN, SAID, REMEDY[Reason.WITHDRAWN]) for name in ("extra", "renamed")
+    ]
+    assert not {row.sha256 for row in rows if isinstance(row, Sample)} & withdrawn.keys()
+    assert not {"renamed_mask.png", "extra_mask.png"} & {*opened}
+
+
+def test_another_content_under_the_name_of_a_withdrawn_image_is_a_sample(product_folder):
+    root = product_folder.good(1).defect("pit", 3).root
+    withdrawn = {digest_of(root / "test/pit/000.png"): SAID}
+    product_folder.image("test/pit/000.png", (24, 33))
+    product_folder.mask("ground_truth/pit/000_mask.png", (24, 33))
+    rows = rows_of(root, withdrawn=withdrawn)
+    assert "test/pit/000.png" in {row.source_path for row in rows if isinstance(row, Sample)}
+    assert not [row for row in rows if isinstance(row, SetAside)]
+
+
+def test_the_counterpart_of_a_withdrawn_image_goes_with_it(product_folder):
+    root = product_folder.defect("pit", 6).root
+    withdrawn = {digest_of(root / "test/pit/000.png"): SAID}
+    known = divide(root).members
+    rows = [row for row in rows_of(root, withdrawn=withdrawn, known=known) if isinstance(row, Sample)]
+    assert [row.derived_from for row in rows if row.defect == GOOD] == ["test/pit/001.png"]
+
+
+def test_where_all_images_of_a_defect_are_withdrawn_the_reason_is_counted(product_folder):
+    root = product_folder.good(1).defect("pit", 2).root
+    withdrawn = {digest_of(file): SAID for file in (root / "test/pit").iterdir()}
+    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes, withdrawn)
+    with pytest.raises(DataError, match="no usable defect image, set aside: 2 x withdrawn"):
+        ingest.divide(PARAMS, "plate", found, [])
+
+
 def test_a_copy_of_an_unusable_file_is_not_its_duplicate(product_folder):
     product_folder.good(1).defect("pit", 2).mask("ground_truth/pit/000_mask.png", empty=True)
     (product_folder.root / "test/pit/001.png").write_bytes((product_folder.root / "test/pit/000.png").read_bytes())
@@ -183,12 +238,12 @@ def test_a_known_split_is_kept_and_the_shots_of_one_part_stay_together(product_f
 
 
 def divide(root, known=()):
-    return ingest.divide(PARAMS, "plate", ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes), known)
+    return ingest.divide(PARAMS, "plate", ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes, {}), known)
 
 
 def test_a_mask_that_changes_while_it_is_read_stops_ingest(product_folder):
     root = product_folder.good(1).defect("pit", 1).root
-    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes)
+    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes, {})
     mask = np.zeros((24, 32), np.uint8)
     mask[2:4, 2:4] = 255
     product_folder.file("ground_truth/pit/000_mask.png", cv2.imencode(".png", mask)[1].tobytes())
@@ -216,7 +271,7 @@ def test_masks_that_mark_most_of_the_image_are_told(product_folder):
 
 def test_a_file_that_changes_while_it_is_read_stops_ingest(product_folder):
     root = product_folder.good(1).defect("pit", 1).root
-    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes)
+    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes, {})
     product_folder.image("test/pit/000.png", (24, 33))
     with pytest.raises(DataError, match=r"test/pit/000\.png: changed while product 'plate' was read"):
         list(ingest.run(PARAMS, "plate", found, ["base", "base"], {}, Path.read_bytes))
@@ -224,7 +279,7 @@ def test_a_file_that_changes_while_it_is_read_stops_ingest(product_folder):
 
 def test_images_are_held_one_at_a_time(product_folder):
     root = product_folder.good(2).defect("pit", 3).root
-    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes)
+    found = ingest.survey(PARAMS, "plate", files_of(root), Path.read_bytes, {})
     opened = []
 
     def read(path):

@@ -9,6 +9,8 @@ from settings import settings
 
 from pipeline_tasks.stages import register as stage
 
+CARDS = {"dataset_card.md": "# Pärchen", "cards/generator.md": "# It"}
+
 
 def product(name="plate", expectations=(), defects=(), **values):
     """A product without results unless they are given, with four pairs of pits."""
@@ -20,7 +22,7 @@ def product(name="plate", expectations=(), defects=(), **values):
 
 
 def files(*products, previous=None, params=None):
-    return dict(stage.run(HEAD, products, [CHAMPION], previous, params or {}))
+    return dict(stage.run(HEAD, products, [CHAMPION], previous, params or {}, CARDS))
 
 
 def count_values(section):
@@ -104,10 +106,15 @@ def test_products_do_not_overwrite_each_others_metrics():
 @pytest.mark.parametrize("pairs", [0, 2])
 def test_a_defect_with_pairs_gets_a_contact_sheet(pairs):
     made = files(product(defects=[defect_contents("pit", [example()] * pairs)]))
-    assert set(made) == {"report.html", "quarantine.html"} | ({"samples/plate-pit.jpg"} if pairs else set())
+    assert set(made) == {"report.html", "quarantine.html", *CARDS} | ({"samples/plate-pit.jpg"} if pairs else set())
     if pairs:
         sheet = cv2.imdecode(np.frombuffer(made["samples/plate-pit.jpg"], np.uint8), cv2.IMREAD_COLOR)
         assert sheet.shape[1] == 2 * sheet.shape[0]
+
+
+def test_the_cards_are_among_the_files_as_they_are():
+    made = files(product())
+    assert {name: made[name].decode() for name in CARDS} == CARDS
 
 
 def test_the_report_holds_the_standing_and_what_changed():

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pipeline_tasks.schema import IDENTITY
+
 
 def compared(*gains: float, probability: float = 0.95) -> dict[str, Any]:
     """Return scores out of fold, one more than the other by `gains`, a repeat each, give or take 0.02."""
@@ -40,5 +42,6 @@ def record(number: str | None = None, out_of_fold: dict[str, Any] | None = None,
         "confidence": 0.9,
         "against": {"number": number, "version": number and "a1b2", "generator": "inpainting", "arms": arms, **same},
         "out_of_fold": out_of_fold or compared(0.04, 0.02),
+        "samples": [dict.fromkeys(IDENTITY) | {"source_path": "base/pit/000.png", "sha256": "5" * 64, "split": "base"}],
         "test": {"ours": tested, "theirs": {**tested, "pixel_ap": 0.5} if number else None},
     } | changes

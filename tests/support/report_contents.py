@@ -14,6 +14,7 @@ from pipeline_tasks.report.contents import (
     Extremes,
     Head,
     History,
+    PairCounts,
     Previous,
     ProductContents,
     Standing,
@@ -25,6 +26,7 @@ HEAD = Head("0123456789ab", datetime(2030, 1, 2, 3, 4, tzinfo=UTC), "f" * 40, Fa
 NORMAL = sample(GOOD, source_path="train/good/<7>.png")
 NEW = History(None, {}, {})
 """The history of a first version."""
+COUNTS = PairCounts(20, 3, 4, {"image": 15, "transformed": 5}, {"48 × 40": 20})
 CHAMPION = Standing("plate", "champion", "Positive in every repeat.", "defectline-plate-dataset", "3", "3")
 
 
@@ -41,7 +43,15 @@ def defect_contents(
     real = [sample(defect, source_path=f"test/{defect}/1.png")]
     extremes = Extremes(best, worst)
     return DefectContents(
-        defect, source, digest(defect), lambda: examples, lambda: extremes, lambda: real, lambda: trials
+        defect=defect,
+        source=source,
+        path=f"data/pairs/plate/{defect}",
+        digest=digest(defect),
+        counts=lambda: COUNTS,
+        examples=lambda: examples,
+        extremes=lambda: extremes,
+        real=lambda: real,
+        trials=lambda: trials,
     )
 
 
@@ -57,6 +67,7 @@ def product(**values: Any) -> ProductContents:
     counts = {"asked_per_defect": 2, **made, "base": {"good": 3}, "test": {}, "shortfall": {"pit": "1 of 2 pairs"}}
     contents = ProductContents(
         product="plate",
+        licence="CC-BY-4.0",
         generator={"Base model": "scratch, 31.0 dB", "Prompts": "template, although semantic was asked: no CLIP"},
         gate={"counts": counts, "expectations": [], "verdict": "passed"},
         choice=choice(),

@@ -1,10 +1,14 @@
 import json
 import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from mlflow import MlflowClient
 
-from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.errors import ConfigError, PublicationError
+from pipeline_tasks.storage import content_digest
+from pipeline_tasks.tracking.artifacts import downloaded
 from pipeline_tasks.tracking.models import Act, Champion, model_name, was_replaced_by
 from pipeline_tasks.tracking.registry import connect
 
@@ -30,7 +34,7 @@ class Series:
         tags = {LOCK: f"{self.model} {lock}", "defectline.standing": standing, "defectline.reason": "because"}
         tags |= {"defectline.compared_with": compared_with} if compared_with else {}
         run = self.registry.begin(tags[LOCK], {})
-        return self.models.register(run, self.model, self.folder, LOCK, tags)
+        return self.models.register(run, self.model, self.folder, LOCK, tags, f"What {lock} is")
 
     def settled(self, *arguments):
         version = self.register(*arguments)
@@ -75,6 +79,75 @@ def test_a_version_has_its_tags_and_files(series):
     assert (version.number, version.standing) == ("1", "champion")
     assert [file.path for file in series.client.list_logged_model_artifacts(version.model_id)] == ["weights.txt"]
     assert series.tags("1")["defectline.reason"] == "because"
+
+
+def test_its_description_says_what_it_is_and_its_uri_where_it_is(series):
+    version = series.register("a")
+    assert series.client.get_model_version(series.model, "1").description == "What a is"
+    assert version.uri == f"models:/{series.model}/1"
+    assert version.run_id == series.client.get_model_version(series.model, "1").run_id != ""
+
+
+def test_its_files_are_sealed_and_come_back_as_they_were(series):
+    version = series.register("a")
+    assert version.tags["defectline.files_digest"] == content_digest(series.folder)
+    with downloaded(series.models, version) as folder:
+        assert content_digest(folder) == version.tags["defectline.files_digest"]
+        assert folder != series.folder
+    with downloaded(series.models, version, "weights.txt") as file:
+        assert file.read_text() == "1"
+    assert not folder.exists() and not file.exists()
+
+
+def test_a_file_that_was_swapped_in_mlflows_store_shows(series):
+    version = series.register("a")
+    location = series.client.get_logged_model(version.model_id).artifact_location
+    Path(unquote(urlsplit(location).path), "weights.txt").write_text("2")
+    with downloaded(series.models, version) as folder:
+        assert content_digest(folder) != version.tags["defectline.files_digest"]
+
+
+def test_files_that_are_gone_are_told(series):
+    version = series.register("a")
+    location = series.client.get_logged_model(version.model_id).artifact_location
+    shutil.rmtree(unquote(urlsplit(location).path))
+    told = f"{version.uri}: MLflow keeps no files of it"
+    with pytest.raises(PublicationError, match=told), downloaded(series.models, version):
+        pytest.fail("downloaded")
+    with pytest.raises(PublicationError, match="failures occurred"), downloaded(series.models, version, "weights.txt"):
+        pytest.fail("downloaded")
+
+
+def test_what_a_killed_registration_has_uploaded_is_sealed_as_it_is(series, monkeypatch):
+    killed(monkeypatch, "create_model_version", "before", lambda: series.register("a"))
+    uploaded = content_digest(series.folder)
+    (series.folder / "weights.txt").write_text("another")
+    assert series.register("a").tags["defectline.files_digest"] == uploaded
+
+
+def test_all_models_and_versions_are_listed_in_order(series, registry, monkeypatch):
+    for lock in "abcdefghijkl":
+        series.register(lock)
+    assert [version.number for version in series.models.versions(series.model)] == [str(n) for n in range(1, 13)]
+    assert series.models.versions("defectline-nobody-unet") == []
+    client, search = registry.models._client, registry.models._client.search_registered_models
+    # as where there are more than fit on a page
+    monkeypatch.setattr(client, "search_registered_models", lambda *a, **k: search(*a, **k, max_results=1))
+    client.create_registered_model(f"{series.model}-other")
+    client.create_registered_model(f"not-{series.model}")
+    names = series.models.names()
+    assert {series.model, f"{series.model}-other"} <= set(names) and names == sorted(names)
+    assert f"not-{series.model}" not in names
+
+
+def test_a_version_is_found_by_its_alias_and_by_its_uri(series):
+    first = series.settled("a")
+    second = series.settled("b", "challenger", "1")
+    assert series.models.by_alias(series.model, "champion").number == first.number
+    assert series.models.by_alias(series.model, "challenger").number == second.number
+    assert series.models.by_alias(series.model, "nobody") is None
+    assert series.models.by_uri(second.uri).number == second.number
+    assert series.models.by_uri(f"models:/{series.model}/7") is series.models.by_uri("") is None
 
 
 def test_registering_again_returns_the_version_with_its_first_standing(series):

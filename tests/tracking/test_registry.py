@@ -1,16 +1,24 @@
+import json
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from pipeline_tasks.errors import PublicationError, without_secrets
+from pipeline_tasks.lineage.lock import md5_of
+from pipeline_tasks.storage import content_digest
+from pipeline_tasks.tracking.artifacts import downloaded
 from pipeline_tasks.tracking.registry import Dataset, Generator, Record, connect
 
 DIGEST = "0123456789abcdef0123456789abcdef.dir"
+SOURCE = f"dvc://data/pairs/plate/pit?rev={'a' * 40}&md5={DIGEST}&repo=https://example.org/plates.git"
 STEPS = [
     "log_batch",
     "log_inputs",
+    "set_logged_model_tags",
+    "log_outputs",
     "create_logged_model",
     "log_model_artifacts",
     "finalize_logged_model",
@@ -22,27 +30,34 @@ STEPS = [
 
 
 @pytest.fixture
-def record(tmp_path, request):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+def record(tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "report.html").write_text("<html>")
-    name = f"generator of {request.node.name}"
     manifest = pd.DataFrame({"pair_id": ["plate/pit/0", "plate/pit/1"], "warp": [[1.0, 0.0]] * 2, "seed": [3, 4]})
     return Record(
         params={"train.steps": "400"},
         metrics={"plate/real_only/pixel_ap_mean": 0.25},
-        datasets=[Dataset("plate/pit", DIGEST, "data/pairs/plate/pit", manifest)],
-        generators=[Generator(name, DIGEST, tmp_path / "model")],
+        datasets=[Dataset("plate/pit", DIGEST, SOURCE, manifest, "pairs")],
+        models=[],
         files=tmp_path / "files",
     )
 
 
-def publish(uri, store, version, record):
+@pytest.fixture
+def generator(tmp_path, request):
+    (tmp_path / "model" / "unet").mkdir(parents=True)
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "unet" / "weights").write_bytes(bytes(range(256)))
+    name = f"generator of {request.node.name}"
+    return Generator(name, md5_of(tmp_path / "model"), tmp_path / "model", "# What it is")
+
+
+def publish(uri, store, version, record, *generators):
     with connect(uri, "defectline", store / "artifacts") as registry:
-        run = registry.begin(version, {"defectline.git_dirty": "false"})
+        run = registry.begin(version, {"defectline.git_dirty": "false", "mlflow.source.git.commit": "abc"})
+        made = [registry.enter_generator(run, generator) for generator in generators]
         if not run.finished:
-            registry.complete(run, record)
+            registry.complete(run, replace(record, models=made))
     return run
 
 
@@ -51,8 +66,8 @@ def runs_of(client, version):
     return client.search_runs([experiment.experiment_id], f"tags.`defectline.lock` = '{version}'")
 
 
-def versions_of(client, record):
-    return client.search_model_versions(f"name = '{record.generators[0].name}'")
+def versions_of(client, generator):
+    return client.search_model_versions(f"name = '{generator.name}'")
 
 
 def test_a_version_is_one_finished_run_with_all_that_belongs_to_it(uri, store, record):
@@ -67,43 +82,72 @@ def test_a_version_is_one_finished_run_with_all_that_belongs_to_it(uri, store, r
     assert (store / "artifacts" / run.run_id / "artifacts" / "report.html").exists()
 
 
-def test_the_dataset_carries_dvcs_md5(uri, store, record):
+def test_the_dataset_carries_dvcs_md5_and_where_it_is_fetched_from(uri, store, record):
     run = publish(uri, store, "dataset", record)
     (data,) = MlflowClient(uri).get_run(run.run_id).inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("plate/pit", DIGEST)
-    assert "data/pairs/plate/pit" in data.dataset.source
+    assert (data.dataset.source_type, json.loads(data.dataset.source)) == ("dvc", {"uri": SOURCE})
+    assert {tag.key: tag.value for tag in data.tags} == {"mlflow.data.context": "pairs"}
     assert '"num_rows": 2' in data.dataset.profile
 
 
-def test_the_generator_is_a_registered_model_linked_to_the_run(uri, store, record):
-    run = publish(uri, store, "model", record)
+def test_a_generator_is_an_output_of_the_run_that_made_it_and_an_input_of_later_ones(uri, store, record, generator):
+    first, second = (publish(uri, store, version, record, generator) for version in ("made it", "had it"))
     client = MlflowClient(uri)
-    (version,) = versions_of(client, record)
-    assert (version.run_id, version.tags["defectline.digest"]) == (run.run_id, DIGEST)
-    (model,) = client.get_run(run.run_id).inputs.model_inputs
-    assert version.source == f"models:/{model.model_id}"
-    assert [file.path for file in client.list_logged_model_artifacts(model.model_id)] == ["config.json"]
+    (version,) = versions_of(client, generator)
+    assert (version.run_id, version.description) == (first.run_id, "# What it is")
+    told = {tag.removeprefix("defectline."): value for tag, value in version.tags.items()}
+    assert (told["digest"], told["lock"], told["git_revision"]) == (generator.digest, "made it", "abc")
+    runs, model_id = [client.get_run(run.run_id) for run in (first, second)], version.source.removeprefix("models:/")
+    assert [[model.model_id for model in run.outputs.model_outputs] for run in runs] == [[model_id], []]
+    assert [[model.model_id for model in run.inputs.model_inputs] for run in runs] == [[], [model_id]]
 
 
-def test_publishing_twice_changes_nothing(uri, store, record):
-    first, second = (publish(uri, store, "twice", record) for _ in range(2))
+def test_a_generators_files_lead_to_the_version_that_they_are_registered_as(registry, uri, store, record, generator):
+    publish(uri, store, "led to", record, generator)
+    (version,) = registry.models.versions(generator.name)
+    tags = MlflowClient(uri).get_logged_model(version.model_id).tags
+    assert json.loads(tags["mlflow.modelVersions"]) == [{"name": generator.name, "version": "1"}]
+
+
+def test_a_generators_files_come_back_with_dvcs_digest(registry, store, uri, record, generator):
+    publish(uri, store, "files", record, generator)
+    (version,) = registry.models.versions(generator.name)
+    with downloaded(registry.models, version) as folder:
+        assert md5_of(folder) == version.tags["defectline.digest"]
+        assert content_digest(folder) == version.tags["defectline.files_digest"]
+
+
+def test_publishing_twice_changes_nothing(uri, store, record, generator):
+    first, second = (publish(uri, store, "twice", record, generator) for _ in range(2))
     assert (first.run_id, first.created) == (second.run_id, second.created)
     assert (first.finished, second.finished) == (False, True)
     client = MlflowClient(uri)
-    assert len(runs_of(client, "twice")) == len(versions_of(client, record)) == 1
+    assert len(runs_of(client, "twice")) == len(versions_of(client, generator)) == 1
 
 
-def test_an_unchanged_generator_gets_no_second_version(uri, store, record):
-    publish(uri, store, "unchanged 1", record)
-    run = publish(uri, store, "unchanged 2", record)
-    client = MlflowClient(uri)
-    assert len(versions_of(client, record)) == 1
-    assert len(client.get_run(run.run_id).inputs.model_inputs) == 1
+def test_an_unchanged_generator_gets_no_second_version(uri, store, record, generator):
+    publish(uri, store, "unchanged 1", record, generator)
+    publish(uri, store, "unchanged 2", record, replace(generator, card="# Another card"))
+    (version,) = versions_of(MlflowClient(uri), generator)
+    assert version.description == "# What it is"
+
+
+def test_another_run_may_share_data_sets_by_name(registry, uri, store, record, generator):
+    other = replace(record.datasets[0], name="plate/scratch", digest=f"{'1' * 32}.dir")
+    publish(uri, store, "shared", replace(record, datasets=[*record.datasets, other]), generator)
+    run = registry.begin("sharing", {})
+    (version,) = registry.models.versions(generator.name)
+    for _ in range(2):
+        registry.share_datasets(run, version, ["plate/scratch", "plate/stain"])
+    (data,) = MlflowClient(uri).get_run(run.run_id).inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("plate/scratch", other.digest)
+    assert {tag.key: tag.value for tag in data.tags} == {"mlflow.data.context": "pairs"}
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_that_was_killed_is_completed_by_the_next_call(uri, store, record, monkeypatch, step, when):
+def test_a_run_that_was_killed_is_completed_by_the_next_call(uri, store, record, generator, monkeypatch, step, when):
     real = getattr(MlflowClient, step)
 
     def killed(*args, **kwargs):
@@ -114,19 +158,21 @@ def test_a_run_that_was_killed_is_completed_by_the_next_call(uri, store, record,
     version = f"killed {when} {step}"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MlflowClient, step, killed)
-        publish(uri, store, version, record)
-    publish(uri, store, version, record)
+        publish(uri, store, version, record, generator)
+    publish(uri, store, version, record, generator)
     client = MlflowClient(uri)
     (run,) = runs_of(client, version)
     assert run.info.status == "FINISHED"
     whole = client.get_run(run.info.run_id)
-    assert (len(whole.inputs.dataset_inputs), len(whole.inputs.model_inputs)) == (1, 1)
-    assert len(versions_of(client, record)) == 1
+    assert (len(whole.inputs.dataset_inputs), len(whole.outputs.model_outputs)) == (1, 1)
+    assert len(versions_of(client, generator)) == 1
     assert whole.data.metrics
     assert client.list_artifacts(run.info.run_id)
 
 
 def test_the_version_before_is_the_last_one_that_was_finished(uri, store, record):
+    base = replace(record.datasets[0], name="plate, base samples", context="base")
+    record = replace(record, datasets=[*record.datasets, base])
     with connect(uri, "an experiment with a history", store / "artifacts") as registry:
         first = registry.begin("first", {})
         registry.complete(first, record)
@@ -138,7 +184,7 @@ def test_the_version_before_is_the_last_one_that_was_finished(uri, store, record
         assert registry.previous(second) == previous
     assert (previous.version, previous.created) == ("first", first.created)
     assert (previous.params, previous.metrics) == (record.params, record.metrics)
-    assert previous.datasets == {"plate/pit": DIGEST}
+    assert previous.datasets == {"plate/pit": DIGEST}, "and not the base samples"
 
 
 def test_many_metrics_are_sent_in_portions(uri, store, record):

@@ -15,6 +15,8 @@ from settings import small_detector
 from pipeline_tasks.detectors.kinds import train_localiser
 from pipeline_tasks.detectors.windows import Mix, Scene, as_scene
 from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.storage import content_digest
+from pipeline_tasks.tracking.artifacts import downloaded
 from pipeline_tasks.tracking.detectors import (
     NEEDS,
     TrainedDetector,
@@ -137,11 +139,32 @@ def test_it_is_found_again_by_what_it_learned_and_as_the_champion(registry, name
     champion = champion_detector(registry.models, name, "unet")
     assert champion.training == trained(name).training
     assert (champion.standing, champion.reason, champion.compared_with) == ("champion", "It is not worse.", None)
-    assert record_of(registry.models, champion) == {"measured": 1}
+    assert record_of(registry.models, champion.registered) == {"measured": 1}
     image = np.full((32, 32, 3), 70, np.uint8)
     scene = as_scene(image, np.zeros((32, 32), bool), 64)
     restored = localiser_of(registry.models, champion, "cpu")
     np.testing.assert_array_equal(restored.score_map(scene), localiser.score_map(scene))
+
+
+def test_what_it_was_trained_as_is_on_record_or_that_it_was_not(registry, uri, name, localiser):
+    links = {"dataset_model": "models:/defectline-p-dataset/2", "generator_model": "models:/defectline-g-generator/1"}
+    version = entered(registry, name, localiser, **links, card="# A detector", description="Marks pits.")
+    tags = version.registered.tags
+    assert {key: tags[f"defectline.{key}"] for key in links} == links
+    assert version.dataset_model == links["dataset_model"]
+    assert MlflowClient(uri).get_model_version(version.registered.model, "1").description == "Marks pits."
+    bare = entered(registry, f"{name}x", localiser)
+    assert bare.dataset_model == "" and not {f"defectline.{key}" for key in links} & set(bare.registered.tags)
+
+
+def test_its_files_its_code_and_its_record_come_back_as_they_were_sealed(registry, name, localiser):
+    version = entered(registry, name, localiser, card="# A detector").registered
+    with downloaded(registry.models, version) as folder:
+        assert content_digest(folder) == version.tags["defectline.files_digest"]
+        assert (folder / "README.md").read_text() == "# A detector"
+        swapped = folder / "code/pipeline_tasks/detectors/kinds.py"
+        swapped.write_text(swapped.read_text() + "\n")
+        assert content_digest(folder) != version.tags["defectline.files_digest"]
 
 
 def test_the_same_training_is_registered_once(registry, uri, name, localiser):
