@@ -4,15 +4,14 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, CronTriggerTimetable, timezone
+from airflow.sdk import DAG
 from assets import DATASET
+from schedules import by_cron
 from stage_tasks import RETRIES, DefectlineOperator, add_stage_tasks
 
 from pipeline_tasks.lineage.graph import load_graph
 
 ROOT = Path(os.environ.get("DEFECTLINE_ROOT") or Path(__file__).resolve().parents[1])
-SCHEDULE = os.environ.get("DEFECTLINE_SCHEDULE") or "0 2 * * *"
-START = os.environ.get("DEFECTLINE_SCHEDULE_START")
 
 graph = load_graph(ROOT)
 
@@ -20,17 +19,16 @@ with DAG(
     dag_id="dataset_refresh",
     description="Defect images in, a registered dataset of defect image/mask pairs out",
     doc_md=__doc__ + f"\n\nGraph: `{graph.digest}`",
-    schedule=None if SCHEDULE == "none" else CronTriggerTimetable(SCHEDULE, timezone="UTC"),
-    start_date=timezone.parse(START) if START else None,
-    catchup=False,
     max_active_runs=1,
     tags=["defectline"],
+    **by_cron("DEFECTLINE_SCHEDULE", default="0 2 * * *"),
 ):
     leaves = add_stage_tasks(graph, ROOT)
     publish = DefectlineOperator(
         task_id="publish",
         command="defectline publish",
         root=ROOT,
+        reads=[path for stage in graph.stages for path in stage.outputs],
         doc_md="Commit the lock, push the data to the remote, register the version.",
         execution_timeout=timedelta(hours=1),
         outlets=[DATASET],

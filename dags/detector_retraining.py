@@ -5,14 +5,16 @@ import shlex
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, TaskGroup, task
+from airflow.sdk import DAG, TaskGroup
 from assets import DATASET, DETECTOR
-from stage_tasks import RETRIES, DefectlineOperator
+from stage_tasks import RETRIES, AnnounceOperator, DefectlineOperator
 
 from pipeline_tasks.lineage.graph import graph_digest
 from pipeline_tasks.lineage.products import product_names
 
 ROOT = Path(os.environ.get("DEFECTLINE_ROOT") or Path(__file__).resolve().parents[1])
+
+products = product_names(ROOT)
 
 with DAG(
     dag_id="detector_retraining",
@@ -23,20 +25,25 @@ with DAG(
     tags=["defectline"],
 ):
     with TaskGroup("retrain") as retrained:
-        for product in product_names(ROOT):
+        for product in products:
             DefectlineOperator(
                 task_id=product,
                 command=shlex.join(["defectline", "retrain", "--product", product]),
                 root=ROOT,
+                inlets=[DATASET],
+                makes=[f"detector/{product}"],
                 doc_md=f"Train, compare and register the detectors of {product}.",
                 execution_timeout=timedelta(hours=12),
                 pool="gpu",
                 **RETRIES,
             )
 
-    @task(outlets=[DETECTOR])
-    def announce() -> str:
-        """Tell who waits for detectors that every product's are retrained."""
-        return "retrained"
-
-    announce().set_upstream(retrained)
+    announce = AnnounceOperator(
+        task_id="announce",
+        text="retrained",
+        root=ROOT,
+        reads=[f"detector/{product}" for product in products],
+        outlets=[DETECTOR],
+        doc_md="Tell who waits for detectors that every product's are retrained.",
+    )
+    announce.set_upstream(retrained)

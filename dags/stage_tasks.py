@@ -1,19 +1,25 @@
-"""Turns the neutral stage graph into Airflow tasks: one per stage, grouped as in dvc.yaml."""
+"""Airflow's tasks: a command of `defectline` each, and those of the neutral stage graph, grouped as in dvc.yaml."""
 
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import lineage_events
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import BaseOperator, TaskGroup
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from pipeline_tasks.errors import without_secrets
 from pipeline_tasks.lineage.graph import Graph, Stage
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 REFUSED = 1
 """Exit status of `defectline` after an error it explains: bad input, a failed gate."""
@@ -26,7 +32,45 @@ RETRIES = {
 }
 
 
-class DefectlineOperator(BaseOperator):
+class LineageOperator(BaseOperator):
+    """Tells OpenLineage, where that is set up, which data its task reads and makes.
+
+    reads, makes: paths in the repository at `root`, or other names of datasets; the Assets of inlets and outlets, whose
+    scheme OpenLineage does not know, are added to them.
+    """
+
+    def __init__(self, *, root: Path, reads: Iterable[str] = (), makes: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = str(root)
+        self.reads = [*reads, *map(lineage_events.asset_name, self.inlets)]
+        self.makes = [*makes, *map(lineage_events.asset_name, self.outlets)]
+
+    def get_openlineage_facets_on_start(self) -> "OperatorLineage":
+        """Return the datasets of a task that begins."""
+        return lineage_events.planned(Path(self.root), self.reads, self.makes)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> "OperatorLineage":
+        """Return the datasets of a task that has succeeded, with their versions."""
+        return lineage_events.done(Path(self.root), self.reads, self.makes)
+
+    def get_openlineage_facets_on_failure(self, _task_instance: Any) -> "OperatorLineage":
+        """Return the datasets of a task that has failed."""
+        return self.get_openlineage_facets_on_start()
+
+
+class AnnounceOperator(LineageOperator):
+    """Says a sentence, and with it that its outlets, Assets, are there."""
+
+    def __init__(self, *, text: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.text = text
+
+    def execute(self, context: Any) -> str:
+        """Return the sentence; Airflow does the rest."""
+        return self.text
+
+
+class DefectlineOperator(LineageOperator):
     """Runs one `defectline` command in the repository; its last line of output becomes the task's XCom.
 
     A command that crashes or is killed is tried again. One that refuses, with a message, fails its task at once, unless
@@ -36,10 +80,9 @@ class DefectlineOperator(BaseOperator):
     template_fields = ("command",)
     ui_color = "#e8f1ee"
 
-    def __init__(self, *, command: str, root: Path, retry_refusals: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, command: str, retry_refusals: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = command
-        self.root = str(root)
         self.retry_refusals = retry_refusals
 
     @cached_property
@@ -54,10 +97,11 @@ class DefectlineOperator(BaseOperator):
         """
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         result = self.hook.run_command(shlex.split(self.command), env={**os.environ, "PATH": path}, cwd=self.root)
+        told = without_secrets(result.output)  # it becomes part of an event
         if result.exit_code == REFUSED and not self.retry_refusals:
-            raise AirflowFailException(result.output)
+            raise AirflowFailException(told)
         if result.exit_code != 0:
-            raise AirflowException(f"`{self.command}` ended with status {result.exit_code}: {result.output}")
+            raise AirflowException(f"`{self.command}` ended with status {result.exit_code}: {told}")
         return result.output
 
     def on_kill(self) -> None:
@@ -83,6 +127,8 @@ def _stage_task(stage: Stage, root: Path, groups: dict[str, TaskGroup]) -> Defec
             task_id=stage.key or stage.name,
             command=shlex.join(["defectline", "repro", stage.name]),
             root=root,
+            reads=stage.inputs,
+            makes=stage.outputs,
             doc_md=f"{stage.description}\n\n    {stage.command}",
             execution_timeout=timedelta(minutes=stage.timeout_minutes),
             pool="gpu" if stage.gpu else "default_pool",

@@ -1,4 +1,4 @@
-"""`python -m dags.headless refresh | retrain | up | down`: the embedded Airflow, from the repository's root."""
+"""`python -m dags.headless refresh | retrain | audit | up | down`: the embedded Airflow, from the repository's root."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from dags.headless.home import Home
-from dags.headless.refresh import Order, down, refresh, retrain, up
+from dags.headless.refresh import Order, audit, down, refresh, retrain, up
 from pipeline_tasks.errors import DefectlineError
 
 INTERRUPTED = 130
@@ -34,10 +34,12 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, home: Home) -> int:
     if options.command == "refresh":
-        order = Order(options.data, options.layout, options.shared, options.profile)
+        order = Order(options.data, options.layout, options.shared, options.profile, options.licence)
         return 0 if refresh(home, order, options.port) else 1
     if options.command == "retrain":
         return 0 if retrain(home, options.port) else 1
+    if options.command == "audit":
+        return 0 if audit(home, options.port) else 1
     if options.command == "up":
         up(home, options.port, options.mlflow_port)
     else:
@@ -48,13 +50,14 @@ def _run(options: argparse.Namespace, home: Home) -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dags.headless", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in (("refresh", refresh), ("retrain", retrain), ("up", up), ("down", down)):
-        chosen = commands.add_parser(name, help=(command.__doc__ or "").splitlines()[0])
+    for command in (refresh, retrain, audit, up, down):
+        chosen = commands.add_parser(name := command.__name__, help=(command.__doc__ or "").splitlines()[0])
         if name != "down":
             chosen.add_argument("--port", type=int, help="of Airflow's pages; a free one is chosen otherwise")
         if name == "refresh":
             chosen.add_argument("--data", help="folder of raw samples to catalog first")
             chosen.add_argument("--layout", help="how it lies there, instead of what is detected")
+            chosen.add_argument("--licence", help="of what lies there, for the cards")
             chosen.add_argument("--shared", action="store_true", help="with one generator for all products in it")
             chosen.add_argument("--profile", help="set the parameters of profiles/PROFILE.yaml first")
         if name == "up":

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from dags.headless.home import HeadlessError
 
-REFRESH, RETRAINING = "dataset_refresh", "detector_retraining"
-DAGS = (REFRESH, RETRAINING)
+REFRESH, RETRAINING, AUDIT = "dataset_refresh", "detector_retraining", "lineage_audit"
+DAGS = (REFRESH, RETRAINING, AUDIT)
 TIMEOUT_S = 30
 
 

@@ -16,6 +16,13 @@ from pipeline_tasks.errors import ConfigError, DefectlineError
 
 MARKER = "DEFECTLINE_SERVICES"
 """Environment variable that every process started here inherits: the path of its .airflow/ folder."""
+OPENLINEAGE = "AIRFLOW__OPENLINEAGE__"
+"""How the settings of Airflow's OpenLineage provider begin: the only ones of the caller's Airflow that are kept."""
+_TRANSPORTS = (
+    *(f"{OPENLINEAGE}{name}" for name in ("TRANSPORT", "CONFIG_PATH", "CONFIG_CONN_ID")),
+    *("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT"),
+)
+"""How the variables begin with which a user says where lineage events go."""
 
 
 class HeadlessError(DefectlineError):
@@ -48,11 +55,18 @@ class Home:
         """Return the log of a service."""
         return self.logs / "services" / f"{name}.log"
 
+    @property
+    def events(self) -> Path:
+        """Where lineage events go, a line of JSON each, unless the user has set up something else."""
+        return self.folder / "openlineage.jsonl"
+
     def environment(self) -> dict[str, str]:
-        """Return the environment of the services: none of the caller's Airflow settings, all of ours."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
+        """Return the environment of the services: of the caller's Airflow settings only OPENLINEAGE, all of ours."""
+        theirs = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
+        theirs |= {key: value for key, value in os.environ.items() if key.startswith(OPENLINEAGE)}
         return {
-            **inherited,
+            **self._lineage(theirs),
+            **theirs,
             "AIRFLOW_HOME": str(self.folder),
             "DEFECTLINE_ROOT": str(self.root),
             MARKER: str(self.folder),
@@ -61,6 +75,22 @@ class Home:
             "SPT_NOENV": "1",  # Airflow retitles its processes; keep their environment, and so the marker, readable
             "no_proxy": ",".join(filter(None, [getproxies().get("no"), "127.0.0.1", "localhost"])),
         }
+
+    def _lineage(self, theirs: dict[str, str]) -> dict[str, str]:
+        """Return settings under which tasks tell OpenLineage what they do, and no server out of reach holds one up."""
+        settings = {"EXECUTE_IN_THREAD": "True", "EXECUTION_TIMEOUT": "5"}
+        if not theirs.get("OPENLINEAGE_NAMESPACE"):
+            settings["NAMESPACE"] = theirs.get("DEFECTLINE_NAMESPACE") or "defectline"
+        if not any(value and key.startswith(_TRANSPORTS) for key, value in theirs.items()):
+            settings |= self._transport()
+        return {OPENLINEAGE + key: value for key, value in settings.items()}
+
+    def _transport(self) -> dict[str, str]:
+        """Return the user's openlineage.yml, which the provider does not look for by itself, or else the file."""
+        for folder in (self.root, Path.home() / ".openlineage"):
+            if (folder / "openlineage.yml").is_file():
+                return {"CONFIG_PATH": str(folder / "openlineage.yml")}
+        return {"TRANSPORT": json.dumps({"type": "file", "log_file_path": str(self.events), "append": True})}
 
     def prepare(self, port: int) -> None:
         """Write the configuration for an API server on `port` of 127.0.0.1, and create or migrate the database."""

@@ -1,16 +1,13 @@
-"""The commands: refresh the dataset or retrain the detectors and wait for it, leave Airflow running, stop it."""
+"""The commands: refresh the dataset, retrain the detectors or audit and wait for it, leave Airflow running, stop it."""
 
-import json
 import subprocess
 import sys
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from textwrap import shorten
 
-from dags.headless.api import DAGS, REFRESH, RETRAINING, NoAnswerError
+from dags.headless.api import AUDIT, DAGS, REFRESH, RETRAINING, NoAnswerError
+from dags.headless.ending import tell_ending
 from dags.headless.home import HeadlessError, Home, choose_port
 from dags.headless.lifecycle import (
     Running,
@@ -24,25 +21,25 @@ from dags.headless.lifecycle import (
     stop_airflow,
 )
 from dags.headless.screen import Screen
-from dags.headless.services import stop_services
-from dags.headless.task_log import attempt_log, last_lines
-from dags.headless.watch import Task, Watch
+from dags.headless.services import let_go, stop_services
+from dags.headless.watch import Watch
 from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.params import load_params
 
-LOG_LINES = 15
-NAMES = {REFRESH: "a refresh", RETRAINING: "a retraining"}
-DOING = {REFRESH: "refreshing", RETRAINING: "retraining"}
+NAMES = {REFRESH: "a refresh", RETRAINING: "a retraining", AUDIT: "an audit"}
+DOING = {REFRESH: "refreshing", RETRAINING: "retraining", AUDIT: "auditing"}
+NO_SCHEDULES = {"DEFECTLINE_SCHEDULE": "none", "DEFECTLINE_AUDIT_SCHEDULE": "none"}
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to refresh: raw samples to catalog first, in which layout, with one generator for all or not; a profile."""
+    """What to refresh: raw samples to catalog first, their layout and licence, one generator for all; a profile."""
 
     data: str | None = None
     layout: str | None = None
     shared: bool = False
     profile: str | None = None
+    licence: str | None = None
 
 
 def refresh(home: Home, order: Order, port: int | None) -> bool:
@@ -61,8 +58,16 @@ def retrain(home: Home, port: int | None) -> bool:
     return _carry_out(home, RETRAINING, Order(), port)
 
 
+def audit(home: Home, port: int | None) -> bool:
+    """Follow the lineage of every champion back to the raw samples, and return whether it is intact.
+
+    An Airflow is found or started as for `refresh`.
+    """
+    return _carry_out(home, AUDIT, Order(), port)
+
+
 def up(home: Home, port: int | None, mlflow_port: int | None) -> None:
-    """Start Airflow, with the nightly schedule from now on and retraining after it, and MLflow's pages; leave them."""
+    """Start Airflow with the schedules from now on, nightly and weekly, and MLflow's pages; leave them running."""
     with exclusive(home):
         running = find_running(home)
         if not running:
@@ -88,7 +93,7 @@ def _carry_out(home: Home, dag: str, order: Order, port: int | None) -> bool:
 def _run_there(home: Home, running: Running, order: Order) -> bool:
     """Run a DAG on a running Airflow, which first reads the stage graph as it is now.
 
-    Raises HeadlessError while any DAG runs: a refresh rewrites what a retraining reads.
+    Raises HeadlessError while any DAG runs: a refresh rewrites what the others read.
     """
     for dag, what in NAMES.items():
         if running.airflow.for_dag(dag).active_runs():
@@ -108,7 +113,10 @@ def _run_alone(home: Home, port: int, dag: str, order: Order) -> bool:
     digest = _take_stock(home, order)
     try:
         screen.line("starting Airflow")
-        return _run(home, start_airflow(home, port, digest, (dag,), DEFECTLINE_SCHEDULE="none"), screen)
+        running = start_airflow(home, port, digest, (dag,), **NO_SCHEDULES)
+        succeeded = _run(home, running, screen)
+        let_go(home, running.services["scheduler"])  # the last lineage events are told after the run has ended
+        return succeeded
     finally:
         screen.line("stopping Airflow")
         stop_services(home)
@@ -134,6 +142,7 @@ def _take_stock(home: Home, order: Order) -> str:
     load_params(home.root / "params.yaml")
     if order.data is not None:
         named = ["--layout", order.layout] if order.layout else []
+        named += ["--licence", order.licence] if order.licence else []
         _call(home, "catalog", order.data, *named, *(["--shared"] if order.shared else []))
     return load_graph(home.root).digest
 
@@ -156,38 +165,5 @@ def _run(home: Home, running: Running, screen: Screen) -> bool:
         with suppress(NoAnswerError):
             running.airflow.fail(run)
         raise
-    tasks = list(watch.tasks.values())
-    if not succeeded:
-        _report_failure(home, running.airflow.dag, run, tasks, screen)
-    elif running.airflow.dag == REFRESH:
-        _report_refresh(home.root, tasks, screen)
-    else:
-        print("\n".join(f"  {task.outcome}" for task in tasks))
+    tell_ending(home, running.airflow.dag, run, list(watch.tasks.values()), screen)
     return succeeded
-
-
-def _report_refresh(root: Path, tasks: list[Task], screen: Screen) -> None:
-    count = Counter(task.outcome for task in tasks)
-    if count["ran"] or count["restored"]:
-        ran = f"{count['ran']} stages ran" if count["ran"] else "no stage was re-run"
-        screen.line(f"{ran}, {count['restored']} restored from the run-cache, {count['unchanged']} unchanged")
-    else:
-        screen.line("nothing changed: no stage was re-run")
-    latest = root / "reports" / "latest.json"
-    if latest.exists():
-        for name, value in json.loads(latest.read_text()).items():
-            print(f"  {name:<12} {value}")
-        print(f"  {'pages':<12} of Airflow and MLflow: make up")
-
-
-def _report_failure(home: Home, dag: str, run: str, tasks: list[Task], screen: Screen) -> None:
-    for task in tasks:
-        if task.state == "failed":
-            log = attempt_log(home.logs, dag, run, task.id)
-            screen.line(f"{task.stage} failed; the end of its log:")
-            print("\n".join(f"    {line}" for line in last_lines(log, LOG_LINES)))
-            print(f"  whole log: {log}")
-    waiting = [task.stage for task in tasks if task.state == "upstream_failed"]
-    if waiting:
-        print(f"  not run: {shorten(', '.join(waiting), 200, placeholder=' ...')}")
-    print("  Correct the cause and run this again: finished stages are not repeated.")

@@ -12,6 +12,8 @@ from dags.headless.home import MARKER, Home
 
 GRACE_S = 3
 """How long processes may take to stop by themselves before they are killed."""
+LAST_WORDS_S = 10
+"""How long a service that is let go first may take to end what it has begun."""
 
 
 def start_service(home: Home, name: str, *command: str, **environment: str) -> int:
@@ -44,6 +46,15 @@ def live_processes(home: Home) -> Iterator[psutil.Process]:
         with suppress(psutil.Error):
             if _is_marked(home, candidate):
                 yield candidate
+
+
+def let_go(home: Home, process_id: int) -> None:
+    """Ask a service, and none of those that descend from it, to end what it has begun and stop; wait until it has."""
+    with suppress(psutil.Error):
+        service = psutil.Process(process_id)
+        if _is_marked(home, service):
+            service.terminate()
+            psutil.wait_procs([service], timeout=LAST_WORDS_S)
 
 
 def stop_services(home: Home) -> int:

@@ -27,12 +27,22 @@ dags = {
                 "retries": task.retries,
                 "backoff": task.retry_exponential_backoff,
                 "doc": task.doc_md,
+                "trigger_rule": task.trigger_rule,
+                "inlets": [asset.uri for asset in task.inlets],
                 "outlets": [asset.uri for asset in task.outlets],
+                "reads": getattr(task, "reads", None),
+                "makes": getattr(task, "makes", None),
             }
             for task in dag.tasks
         },
     }
     for dag_id, dag in bag.dags.items()
 }
-found = {"errors": bag.import_errors, "warnings": bag.captured_warnings, "files": len(bag.dagbag_stats), "dags": dags}
+found = {
+    "errors": bag.import_errors,
+    "warnings": bag.captured_warnings,
+    "files": len(bag.dagbag_stats),
+    "imported": [name for name in ("dvc", "openlineage") if name in sys.modules],
+    "dags": dags,
+}
 print(json.dumps(found, default=str))

@@ -12,6 +12,7 @@ COMMANDS = {
     "refused": "sh -c 'echo error: bad input >&2; exit 1'",
     "crashed": "sh -c 'exit 70'",
     "killed": "sh -c 'kill -KILL $$'",
+    "secret": "sh -c 'echo error: no answer from http://me:hunter2@mlflow:5000/ >&2; exit 1'",
 }
 
 

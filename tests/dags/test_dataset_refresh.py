@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from told import versions
 
 from pipeline_tasks.lineage.graph import load_graph
 
@@ -24,11 +25,12 @@ def repository(tiny_pipeline):
 
 
 def test_the_dag_is_the_graph_of_dvc_yaml(airflow, repository):
+    graph = load_graph(repository)
     found = json.loads(airflow("describe_dags.py", repository))
-    assert (found["errors"], found["warnings"], found["files"]) == ({}, {}, 2)
+    assert (found["errors"], found["warnings"], found["files"]) == ({}, {}, 3)
+    assert found["imported"] == [], "what takes long to import waits until a task needs it"
     dag = found["dags"]["dataset_refresh"]
     assert (dag["schedule"], dag["catchup"], dag["max_active_runs"]) == ("0 2 * * *", False, 1)
-    graph = load_graph(repository)
     assert graph.digest in dag["doc"]
     tasks = {task_id.replace(".", "@"): task for task_id, task in dag["tasks"].items()}
     publish = tasks.pop("publish")
@@ -43,10 +45,12 @@ def test_the_dag_is_the_graph_of_dvc_yaml(airflow, repository):
         assert task["retries"] >= 1
         assert task["backoff"]
         assert stage.description in task["doc"]
+        assert (task["reads"], task["makes"]) == (list(stage.inputs), list(stage.outputs))
     assert {task["pool"] for task in tasks.values()} == {"gpu", "default_pool"}
     assert publish["command"] == "defectline publish"
     assert publish["upstream"] == [stage.name.replace("@", ".") for stage in graph.leaves]
-    assert publish["outlets"] == ["dvc://defectline/dataset"]
+    assert (publish["outlets"], publish["makes"]) == (["dvc://defectline/dataset"], ["dataset"])
+    assert publish["reads"] == [path for stage in graph.stages for path in stage.outputs]
     assert dag["serialized_tasks"] == len(graph.stages) + 1
 
 
@@ -75,9 +79,9 @@ def test_a_run_refreshes_and_publishes(airflow, tiny_pipeline):
     assert any((tiny_pipeline / ".remote").iterdir())
 
 
-def test_nothing_runs_after_a_stage_that_refuses(airflow, tiny_pipeline):
+def test_nothing_runs_after_a_stage_that_refuses_and_says_why(tell, tiny_pipeline):
     (tiny_pipeline / "control" / "refuse-generate-plate-pit").touch()
-    ran = json.loads(airflow("run_dag.py", tiny_pipeline))
+    ran, told = tell(tiny_pipeline, "dataset_refresh")
     assert ran["run"] == "failed"
     assert ran["tasks"] == {
         "ingest.plate": "success",
@@ -87,6 +91,12 @@ def test_nothing_runs_after_a_stage_that_refuses(airflow, tiny_pipeline):
         "publish": "upstream_failed",
     }
     assert not (tiny_pipeline / ".remote").exists()
+    refused = told.of("dataset_refresh.generate.plate-pit")
+    assert refused.keys() == {"START", "FAIL"}
+    assert versions(refused["FAIL"], "inputs") == {"data/samples/plate": None}
+    assert versions(refused["FAIL"], "outputs") == {"data/pairs/plate/pit": None}
+    assert "the gate of generate-plate-pit is shut" in refused["FAIL"]["run"]["facets"]["errorMessage"]["message"]
+    assert told.of("dataset_refresh.publish") == {}
 
 
 def test_a_refusal_fails_at_once_and_a_crash_may_be_tried_again(airflow, tiny_pipeline):
@@ -95,6 +105,7 @@ def test_a_refusal_fails_at_once_and_a_crash_may_be_tried_again(airflow, tiny_pi
     assert became["refused"] == "AirflowFailException: error: bad input"
     assert became["crashed"].startswith("AirflowException: `sh -c 'exit 70'` ended with status 70")
     assert became["killed"].startswith("AirflowException: ")
+    assert became["secret"] == "AirflowFailException: error: no answer from http://mlflow:5000/"
     assert became["may pass"].startswith("AirflowException: ")
     where = (tiny_pipeline / "where").read_text().splitlines()
     assert where == [str(tiny_pipeline), str(Path(sys.executable).parent / "defectline")]

@@ -18,10 +18,12 @@ def test_a_task_for_each_product_follows_a_published_data_set(airflow, tiny_pipe
     last = dag["tasks"].pop("announce")
     assert dag["tasks"].keys() == {"retrain.plate", "retrain.tile"}
     assert (last["upstream"], last["outlets"]) == (["retrain.plate", "retrain.tile"], ["dvc://defectline/detector"])
+    assert (last["reads"], last["makes"]) == (["detector/plate", "detector/tile"], ["detector"])
     for product in ("plate", "tile"):
         task = dag["tasks"][f"retrain.{product}"]
         assert task["command"] == f"defectline retrain --product {product}"
         assert (task["pool"], task["pool_slots"], task["upstream"], task["outlets"]) == ("gpu", 1, [], [])
+        assert (task["reads"], task["makes"]) == (["dataset"], [f"detector/{product}"])
         assert task["retries"] >= 1 and task["backoff"] and task["timeout_s"] > 3600
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from told import Told
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -109,7 +110,17 @@ def test_what_a_killed_launcher_left_is_cleared_and_a_running_airflow_is_used(pr
     status, output = finish(launch("retrain"))
     assert (status, run_states(project, "detector_retraining")) == (0, ["success"] * 3), output
     assert "retraining; Airflow's pages: http://127.0.0.1:" in output
-    assert "  the detectors of plate are retrained\n" in output
+    assert "  retrain@plate                    the detectors of plate are retrained\n" in output
+
+    status, output = finish(launch("audit"))
+    assert (status, run_states(project, "lineage_audit")) == (0, ["success"]), output
+    assert "  audit@plate                      the lineage of plate is intact\n" in output
+    (project / "control" / "break-plate").touch()
+    status, output = finish(launch("audit"))
+    assert (status, run_states(project, "lineage_audit")) == (1, ["success", "failed"]), output
+    told = output.split("audit@plate failed; the end of its log:")[1]
+    assert "error: the champion of plate: 1 link is broken\n" in told
+    assert "Asset defectline_lineage_broken\n  not run: intact\n  Correct the cause and run this again.\n" in told
 
     (project / "raw" / "plate" / "2.txt").write_text("another sample")
     (project / "control" / "refuse-validate-plate").touch()
@@ -120,10 +131,16 @@ def test_what_a_killed_launcher_left_is_cleared_and_a_running_airflow_is_used(pr
     assert "not run: publish\n" in told
     (project / "control" / "refuse-validate-plate").unlink()
 
+    services += 1  # the one that tells OpenLineage of a run's beginning and end lives on
     wait_for(lambda: len(descendants(project)) == services)
     assert len(run_states(project, "detector_retraining")) == 3, "none without a published data set"
     status, output = finish(launch("down"))
     assert (status, output, descendants(project)) == (0, f"stopped {services} processes\n", [])
+
+    events = Told(project / ".airflow" / "openlineage.jsonl")
+    for job in ("dataset_refresh", "dataset_refresh.validate.plate", "lineage_audit", "lineage_audit.audit.plate"):
+        assert events.of(job).keys() == {"START", "COMPLETE", "FAIL"}, job
+    assert events.of("detector_retraining.announce").keys() == {"START", "COMPLETE"}
 
 
 def test_an_interrupted_refresh_leaves_no_process(project, launch):
@@ -144,6 +161,7 @@ def test_an_interrupted_refresh_leaves_no_process(project, launch):
     refresh.send_signal(signal.SIGINT)
     status, output = finish(refresh)
     assert (status, descendants(project), run_states(project)[-1]) == (130, [], "failed"), output
-    assert paused == [("dataset_refresh", 0), ("detector_retraining", 1)], "only `up` lets it follow a refresh"
+    resumed = [dag for dag, is_paused in paused if not is_paused]
+    assert (resumed, len(paused)) == (["dataset_refresh"], 3), "only `up` lets others follow a refresh or a schedule"
     assert "refreshing; Airflow's pages: http://127.0.0.1:" in output
     assert output.endswith("finished stages are kept\n")

@@ -1,5 +1,6 @@
-"""What `refresh` sets and writes before Airflow is started."""
+"""What a command sets and writes before Airflow is started."""
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -7,8 +8,10 @@ import pytest
 
 from dags.headless import __main__ as command_line
 from dags.headless import refresh as launcher
+from dags.headless.api import Airflow
 from dags.headless.home import Home
-from dags.headless.refresh import Order, refresh
+from dags.headless.lifecycle import Running
+from dags.headless.refresh import Order, audit, refresh
 from pipeline_tasks.catalog import load_catalog
 from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.params import load_params
@@ -20,6 +23,7 @@ from pipeline_tasks.params import load_params
         ([], Order(data=None, layout=None, shared=False, profile=None)),
         (["--data", "parts"], Order("parts")),
         (["--data", "parts", "--shared", "--profile", "sd15"], Order("parts", shared=True, profile="sd15")),
+        (["--data", "parts", "--licence", "CC BY 4.0"], Order("parts", licence="CC BY 4.0")),
         (["--data", "parts", "--layout", "visa"], Order("parts", layout="visa")),
     ],
 )
@@ -37,13 +41,32 @@ def test_the_command_line_is_passed_on(monkeypatch, options, order):
     assert given == [(order, None)]
 
 
+@pytest.mark.parametrize("command", ["retrain", "audit"])
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_run_of_another_dag_is_ordered_by_its_name_and_decides_the_status(monkeypatch, command, succeeds):
+    given = []
+
+    def order(home, port):
+        """Remember the port."""
+        given.append(port)
+        return succeeds
+
+    order.__name__ = command
+    monkeypatch.setattr(sys, "argv", ["dags.headless", command, "--port", "4711"])
+    monkeypatch.setattr(command_line, command, order)
+    assert command_line.main() == (0 if succeeds else 1)
+    assert given == [4711]
+
+
 @pytest.fixture
 def started(tiny_pipeline, monkeypatch):
     """The parameters, catalog and graph digest that an Airflow, of which nothing else is real, is started with."""
     seen = []
 
     def start(home, port, digest, dags, **environment):
-        seen.append(SimpleNamespace(params=load_params(), catalog=load_catalog(), digest=digest, **environment))
+        files = {"params": load_params(), "catalog": load_catalog()}
+        seen.append(SimpleNamespace(**files, digest=digest, dags=dags, **environment))
+        return Running(Airflow(port), {"scheduler": os.getpid()})
 
     monkeypatch.setattr(launcher, "start_airflow", start)
     monkeypatch.setattr(launcher, "_run", lambda *_: True)
@@ -62,11 +85,12 @@ def parts(tiny_pipeline, product_folder):
 
 def test_profile_and_catalog_are_set_before_airflow_reads_them(parts, started):
     before = load_graph(parts).digest
-    assert refresh(Home(parts), Order("parts", shared=True, profile="quick"), None)
+    assert refresh(Home(parts), Order("parts", shared=True, profile="quick", licence="CC BY 4.0"), None)
     (given,) = started
     assert given.params.train.steps == 7
     assert list(given.catalog.products) == ["bolt", "nut"]
     assert {defect.generator for defect in given.catalog.defects.values()} == {"shared"}
+    assert {product.licence for product in given.catalog.products.values()} == {"CC BY 4.0"}
     assert given.digest == load_graph(parts).digest != before
 
 
@@ -86,8 +110,10 @@ def test_without_an_order_everything_stays_as_it_is(parts, started):
     files = [parts / "params.yaml", parts / "catalog.yaml"]
     before = [file.read_bytes() for file in files]
     assert refresh(Home(parts), Order(), None)
+    assert audit(Home(parts), None)
     assert [file.read_bytes() for file in files] == before
-    assert len(started) == 1
+    assert [given.dags for given in started] == [("dataset_refresh",), ("lineage_audit",)]
+    assert {(given.DEFECTLINE_SCHEDULE, given.DEFECTLINE_AUDIT_SCHEDULE) for given in started} == {("none", "none")}
 
 
 @pytest.mark.parametrize(

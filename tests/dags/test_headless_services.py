@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import stat
@@ -11,7 +12,7 @@ import pytest
 from dags.headless.api import Airflow
 from dags.headless.home import HeadlessError, Home, choose_port
 from dags.headless.lifecycle import Running, check_services, exclusive, find_running, leave_running
-from dags.headless.services import is_alive, live_processes, start_service, stop_services
+from dags.headless.services import is_alive, let_go, live_processes, start_service, stop_services
 from dags.headless.task_log import attempt_log, last_lines, last_printed
 from pipeline_tasks.errors import ConfigError
 
@@ -110,6 +111,58 @@ def test_secrets_are_random_private_and_kept(home, monkeypatch):
     other.prepare(4711)
     assert (other.folder / "secrets.json").read_text() != first[0]
     assert "AIRFLOW__CORE__PARALLELISM" not in home.environment()
+
+
+@pytest.fixture
+def lineage(home, monkeypatch, tmp_path):
+    """Returns the OpenLineage settings of the services, given those of the caller."""
+    for name in [name for name in os.environ if "OPENLINEAGE" in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def settings(**variables):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            found = home.environment()
+        return {name.removeprefix("AIRFLOW__OPENLINEAGE__"): found[name] for name in found if "OPENLINEAGE" in name}
+
+    return settings
+
+
+def test_lineage_events_go_to_a_file_unless_the_user_says_where(home, lineage, tmp_path):
+    rest = {"NAMESPACE": "defectline", "EXECUTE_IN_THREAD": "True", "EXECUTION_TIMEOUT": "5"}
+    transport = {"type": "file", "log_file_path": str(home.folder / "openlineage.jsonl"), "append": True}
+    found = lineage()
+    assert (json.loads(found.pop("TRANSPORT")), found) == (transport, rest)
+    assert json.loads(lineage(OPENLINEAGE_URL="")["TRANSPORT"]) == transport
+    for name in ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT__TYPE"):
+        assert lineage(**{name: "theirs"}) == {**rest, name: "theirs"}
+    for name in ("TRANSPORT", "CONFIG_PATH", "CONFIG_CONN_ID", "TRANSPORT_CMD"):
+        assert lineage(**{f"AIRFLOW__OPENLINEAGE__{name}": "theirs"}) == {**rest, name: "theirs"}
+    (tmp_path / ".openlineage").mkdir()
+    for folder in (tmp_path / ".openlineage", home.root):
+        (folder / "openlineage.yml").touch()
+        assert lineage() == {**rest, "CONFIG_PATH": str(folder / "openlineage.yml")}
+
+
+def test_what_else_the_user_sets_of_openlineage_is_kept(lineage):
+    theirs = {"NAMESPACE": "plant_7", "EXECUTION_TIMEOUT": "20", "DISABLED": "True"}
+    found = lineage(**{f"AIRFLOW__OPENLINEAGE__{name}": value for name, value in theirs.items()})
+    assert found.items() >= theirs.items()
+    assert "NAMESPACE" not in lineage(OPENLINEAGE_NAMESPACE="plant_7")
+    assert lineage(DEFECTLINE_NAMESPACE="plant_7")["NAMESPACE"] == "plant_7"
+
+
+def test_a_service_that_is_let_go_ends_what_it_has_begun(home):
+    begun = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), print('done', flush=True), sys.exit()))"
+    script = f"import signal, sys, time; {begun}; print('ready', flush=True); time.sleep(987)"
+    (home.root / "orderly.py").write_text(script)
+    service = start_service(home, "x", "orderly")
+    wait_for(lambda: "ready" in home.service_log("x").read_text())
+    let_go(home, os.getpid())  # none of its services
+    let_go(home, service)
+    assert "done" in home.service_log("x").read_text() and not is_alive(home, service)
 
 
 def test_the_words_of_a_command_are_told_from_airflows(tmp_path):
