@@ -12,6 +12,7 @@ from pipeline_tasks.commands.names import Name
 
 if TYPE_CHECKING:
     from pipeline_tasks.schema import Sample, SetAside
+    from pipeline_tasks.splits.membership import Member
     from pipeline_tasks.stages.ingest import Division, Survey
 
 SHOWN = 20
@@ -28,30 +29,39 @@ def ingest(
     split: Annotated[Path, typer.Option(help="the stored split: read where it is there, and completed")],
 ) -> None:
     """Read the raw samples of a product, set unusable files aside, split base from test."""
-    from pipeline_tasks.errors import DataError
+    from pipeline_tasks.errors import DataError, TransientError
     from pipeline_tasks.images.codec import read_file
     from pipeline_tasks.layouts import layout as layout_of
     from pipeline_tasks.params import load_params
     from pipeline_tasks.progress import track
     from pipeline_tasks.schema import GOOD, SetAside
-    from pipeline_tasks.splits.membership import read_members, write_members
+    from pipeline_tasks.splits.membership import write_members
     from pipeline_tasks.stages import ingest as stage
     from pipeline_tasks.storage import write_rows
 
     params, source = load_params(), layout_of(layout)
     if not raw.is_dir():
         raise DataError(f"{raw}: no such folder; correct product '{product}' with `defectline catalog FOLDER`")
-    known, read = read_members(split) if split.exists() else [], partial(read_file, limits=params.ingest)
+    known, read = _stored(split), partial(read_file, limits=params.ingest)
+    withdrawn = {member.sha256: member.withdrawn for member in known if member.withdrawn}
     defects, files = source.defects(raw, product), source.read(raw, product, params.ingest)
-    found = stage.survey(params.ingest, product, track(files, f"ingest {product}"), read)
+    found = stage.survey(params.ingest, product, track(files, f"ingest {product}"), read, withdrawn)
     write_rows(set_aside, found.set_aside, SetAside)
     _print_refused(found.set_aside, set_aside)
     normals_only = not defects and product in {entry.product for entry in params.zero_shot}
     division = stage.divide(params.ingest, product, found, known, normals_only)
     samples = stage.run(params.ingest, product, found, division.sides, division.groups, read)
     counts = _write_samples(samples, {"base": base, "test": test}, [GOOD, *defects])
+    if _stored(split) != known:
+        raise TransientError(f"{split}: changed while product '{product}' was read; run ingest again")
     write_members(split, division.members)
     _print_account(product, found, division, counts)
+
+
+def _stored(split: Path) -> "list[Member]":
+    from pipeline_tasks.splits.membership import read_members
+
+    return read_members(split) if split.exists() else []
 
 
 def _write_samples(

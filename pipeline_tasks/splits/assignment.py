@@ -58,9 +58,14 @@ def assign(
 
     A sample of the table `known`, by content or else by path, keeps its side, and its row stays where it is gone. New
     ones join the side of their near-duplicates; else the protocol fills base up to its count. Of a table that another
-    scheme made nothing is kept.
+    scheme made nothing is kept but what is withdrawn.
+
+    A withdrawn sample is not among the `found` and counts nothing, so a new one may take its place in base; a known
+    test sample never does. Its row stays, with its side, for the day that it is put back, beside that of another
+    content under its name, which has the same side.
     """
     scheme, notes = Scheme.of(params), []
+    withdrawn = [replace(row, present=False, protocol=str(scheme)) for row in known if row.withdrawn]
     if known and known[0].protocol != str(scheme):
         notes.append(f"the split is made anew by {scheme}: it was made by {known[0].protocol}")
         known = []
@@ -75,8 +80,8 @@ def assign(
     _limit_base(parts, scheme)
     members = [_member(shot, part, str(scheme)) for part in parts for shot in part.shots]
     gone = {member.sha256 for member in known} - {shot.known.sha256 for shot in found if shot.known}
-    absent = [replace(member, present=False) for member in known if member.sha256 in gone]
-    return Assignment(members + absent, [*notes, *_notes(parts)])
+    absent = [replace(row, present=False) for row in known if row.sha256 in gone and not row.withdrawn]
+    return Assignment(members + absent + withdrawn, [*notes, *_notes(parts)])
 
 
 def recognise(found: Sequence[Found], known: Sequence[Member]) -> list[Found]:

@@ -30,9 +30,11 @@ class Member:
     group: str
     """Of near-duplicates: the lowest source_path among them. Else empty."""
     present: bool
-    """Whether the last ingest found it."""
+    """Whether the last ingest used it."""
     protocol: str
     """The scheme that the split was made by."""
+    withdrawn: str = ""
+    """When, by whom and why a person took it out of use, whatever its file is called; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class NearDuplicates:
 
 
 COLUMNS = [field.name for field in fields(Member)]
+COLUMNS_BEFORE = COLUMNS[:-1]
+"""Those of a table from before samples could be withdrawn."""
 
 
 def write_members(path: Path, members: Iterable[Member]) -> None:
@@ -61,34 +65,39 @@ def read_members(path: Path) -> list[Member]:
     """Read the table. Raises DataError naming the file, the line and what is wrong with it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _checked(path, list(_rows(path, file)))
+            return parse_members(path, file)
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; run `dvc repro` to make it") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text in UTF-8; {_REMEDY}") from error
 
 
-_REMEDY = "correct it, take it back from git, or delete the file to split anew"
+_REMEDY = "correct it, take it back from git, or delete the file to split anew and to forget what was withdrawn"
+
+
+def parse_members(path: Path, lines: Iterable[str]) -> list[Member]:
+    """Return the table in the `lines` of the file `path`, with their ends. Raises as `read_members`."""
+    return _checked(path, list(_rows(path, lines)))
 
 
 def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Member]]:
     reader = csv.reader(lines, strict=True)
     try:
-        for values in reader:
-            if reader.line_num == 1 and values != COLUMNS:
-                raise _wrong(path, 1, f"expected the columns {','.join(COLUMNS)}")
-            if values and values != COLUMNS:
-                yield reader.line_num, _member(path, reader.line_num, values)
+        columns = next(reader, None)
+        if columns is None:
+            raise _wrong(path, 1, "the file is empty")
+        if columns not in (COLUMNS, COLUMNS_BEFORE):
+            raise _wrong(path, 1, f"expected the columns {','.join(COLUMNS)}")
+        for values in filter(None, reader):
+            if len(values) != len(columns):
+                raise _wrong(path, reader.line_num, f"{len(values)} columns instead of {len(columns)}")
+            yield reader.line_num, _member(path, reader.line_num, values)
     except csv.Error as error:
         raise _wrong(path, reader.line_num, str(error)) from error
-    if reader.line_num == 0:
-        raise _wrong(path, 1, "the file is empty")
 
 
 def _member(path: Path, line: int, values: Sequence[str]) -> Member:
-    if len(values) != len(COLUMNS):
-        raise _wrong(path, line, f"{len(values)} columns instead of {len(COLUMNS)}")
-    source_path, sha256, defect, held_out, split, group, present, protocol = values
+    source_path, sha256, defect, held_out, split, group, present, protocol, *withdrawn = values
     if split not in SPLITS:
         raise _wrong(path, line, f"split '{split}' is neither base nor test")
     for name, value in (("held_out", held_out), ("present", present)):
@@ -100,7 +109,8 @@ def _member(path: Path, line: int, values: Sequence[str]) -> Member:
         Scheme.read(protocol)
     except ValueError as error:
         raise _wrong(path, line, str(error)) from error
-    return Member(source_path, sha256, defect, TRUTH[held_out], split, group, TRUTH[present], protocol)
+    said = "".join(withdrawn).strip()
+    return Member(source_path, sha256, defect, TRUTH[held_out], split, group, TRUTH[present], protocol, said)
 
 
 def _checked(path: Path, rows: Sequence[tuple[int, Member]]) -> list[Member]:

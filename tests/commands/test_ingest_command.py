@@ -9,6 +9,7 @@ import yaml
 from pipeline_tasks.commands.ingest import SHOWN
 from pipeline_tasks.schema import Sample, SetAside
 from pipeline_tasks.splits.membership import read_members, write_members
+from pipeline_tasks.stages import ingest as stage
 from pipeline_tasks.storage import read_rows
 
 
@@ -78,6 +79,47 @@ def test_a_damaged_split_is_named_before_anything_is_written(ingest, product_fol
     ran = ingest()
     assert ran.status == 1 and "error: splits/plate.csv, line 1: expected the columns" in ran.err
     assert not Path("out").exists()
+
+
+def test_a_withdrawn_sample_is_set_aside_and_ingest_again_changes_nothing(ingest, product_folder):
+    product_folder.good(1).defect("pit", 6)
+    ingest()
+    split, said = Path("splits/plate.csv"), "2030-01-02 Ann <ann@example.org>: blurred"
+    members = [replace(m, withdrawn=said) if m.source_path == "test/pit/000.png" else m for m in read_members(split)]
+    write_members(split, members)
+    test_before = {path.name: path.read_bytes() for path in Path("out/test").iterdir()}
+    ran = ingest()
+    assert ran.status == 0
+    remedy = "nothing; `defectline withdraw PRODUCT SAMPLE --undo` puts it back"
+    assert f"set aside: test/pit/000.png: withdrawn: {said}; {remedy}\n" in ran.out
+    assert [row.source_path for row in tables("out/base")["pit"]] == ["test/pit/001.png"]
+    assert {path.name: path.read_bytes() for path in Path("out/test").iterdir()} == test_before
+    assert ran.out.splitlines()[-1] == "plate: 13 files = 6 samples + 6 masks + 1 set aside"
+    stored = split.read_bytes()
+    assert ingest().status == 0 and split.read_bytes() == stored
+    root = product_folder.root
+    (root / "test/pit/000.png").rename(root / "test/pit/900.png")
+    (root / "ground_truth/pit/000_mask.png").rename(root / "ground_truth/pit/900_mask.png")
+    assert ingest().status == 0
+    assert [(row.source_path, row.reason) for row in set_aside()] == [("test/pit/900.png", "withdrawn")]
+
+
+def test_a_split_that_is_edited_while_ingest_runs_is_not_overwritten(ingest, product_folder, monkeypatch):
+    product_folder.good(1).defect("pit", 3)
+    ingest()
+    split = Path("splits/plate.csv")
+    divide = stage.divide
+
+    def divide_and_withdraw(*arguments):
+        divided = divide(*arguments)
+        write_members(split, [replace(member, withdrawn="why") for member in read_members(split)])
+        return divided
+
+    monkeypatch.setattr(stage, "divide", divide_and_withdraw)
+    ran = ingest()
+    assert ran.status == 75
+    assert ran.err.endswith("error: splits/plate.csv: changed while product 'plate' was read; run ingest again\n")
+    assert all(member.withdrawn == "why" for member in read_members(split))
 
 
 def test_shots_of_one_part_and_what_they_change_are_told(ingest, product_folder):

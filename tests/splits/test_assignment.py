@@ -214,6 +214,64 @@ def test_another_draw_of_a_protocol_that_draws_nothing_changes_nothing():
     assert split(pits(8), known=first.members, draw=3).notes == []
 
 
+def withdrawn(members, *numbers, defect="pit"):
+    paths = {f"test/{defect}/{number:03d}.png" for number in numbers}
+    return [replace(m, withdrawn="2030-01-02 Ann: blurred") if m.source_path in paths else m for m in members]
+
+
+def test_a_withdrawn_base_sample_is_not_replaced_by_a_known_test_sample_but_by_a_new_one():
+    first = split(pits(9))
+    without = split([*pits(1), *pits(7, start=2)], known=withdrawn(first.members, 1))
+    present = [m for m in without.members if m.present]
+    assert [m.source_path[-7:-4] for m in present if m.split == "base"] == ["000", "002"]
+    assert {m.source_path for m in present if m.split == "test"} == {f"test/pit/{n:03d}.png" for n in range(3, 9)}
+    grown = split([*pits(1), *pits(9, start=2)], known=without.members)
+    assert [m.source_path[-7:-4] for m in grown.members if m.present and m.split == "base"] == ["000", "002", "009"]
+
+
+def test_the_row_of_a_withdrawn_sample_keeps_its_side_and_so_does_the_sample_when_it_is_put_back():
+    first = split(pits(9), [[1, 2]])
+    without = split([*pits(1), *pits(7, start=2)], known=withdrawn(first.members, 1, 8))
+    rows = {m.source_path: m for m in without.members}
+    assert (rows["test/pit/001.png"].split, rows["test/pit/001.png"].group) == ("base", "test/pit/001.png")
+    assert rows["test/pit/008.png"].split == "test"
+    assert {m.source_path for m in without.members if not m.present} == {"test/pit/001.png", "test/pit/008.png"}
+    assert all(rows[f"test/pit/00{n}.png"].withdrawn == "2030-01-02 Ann: blurred" for n in (1, 8))
+    back = split(pits(9), [[1, 2]], known=[replace(m, withdrawn="") for m in without.members])
+    assert back.members == first.members
+
+
+def test_it_stays_withdrawn_where_another_scheme_splits_anew_and_where_its_file_is_gone():
+    known = withdrawn(split(pits(9)).members, 1)
+    left = [*pits(1), *pits(7, start=2)]
+    anew = split(left, known=known, protocol="half-split", draw=2)
+    (row,) = [m for m in anew.members if m.withdrawn]
+    assert (row.source_path, row.split, row.present) == ("test/pit/001.png", "base", False)
+    assert {m.protocol for m in anew.members} == {"half-split draw 2"}
+    assert [m for m in anew.members if not m.withdrawn] == split(left, protocol="half-split", draw=2).members
+    assert row in split(left, known=anew.members, protocol="half-split", draw=2).members
+
+
+def test_another_content_under_its_name_has_its_side_and_both_rows_stay():
+    known = withdrawn(split(pits(9)).members, 0, 8)
+    again = [Found(f"test/pit/{n:03d}.png", digest(f"again {n}"), "pit", False) for n in (0, 8)]
+    made = split([*pits(7, start=1), *again], known=known)
+    rows = {m.sha256: m for m in made.members}
+    assert (rows[digest("again 0")].split, rows[digest("again 8")].split) == ("base", "test")
+    assert all(
+        rows[digest(f"test/pit/00{n}.png")].withdrawn and not rows[digest(f"again {n}")].withdrawn for n in (0, 8)
+    )
+    assert len(rows) == len(made.members) == 11
+    assert split([*pits(7, start=1), *again], known=made.members).members == made.members
+
+
+def test_a_new_shot_of_a_part_whose_known_test_shot_is_withdrawn_is_free():
+    known = withdrawn(split(pits(6)).members, 5)
+    made = split([*pits(5), found("pit", 6)], known=known)
+    assert numbers(made) == [0, 1], "a third of six is there already"
+    assert 6 in numbers(made, "test")
+
+
 @examples(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_comes_no_part_is_on_two_sides_and_no_known_test_sample_becomes_base(data):
@@ -222,7 +280,8 @@ def test_whatever_comes_no_part_is_on_two_sides_and_no_known_test_sample_becomes
     for _ in range(3):
         held_out = data.draw(st.integers(0, 3))
         everything = [*pits(9), *[found("stain", n, n < held_out) for n in range(5)], *goods(5), *goods(2, 5, True)]
-        samples = [s for s in everything if data.draw(st.integers(0, 3))]
+        out = {m.sha256 for m in known if m.withdrawn}
+        samples = [s for s in everything if s.sha256 not in out and data.draw(st.integers(0, 3))]
         labels = [data.draw(st.integers(0, 12)) for _ in samples]
         groups = [[i for i, label in enumerate(labels) if label == part] for part in range(6)]
         groups = [group for group in groups if len(group) > 1]
@@ -233,4 +292,5 @@ def test_whatever_comes_no_part_is_on_two_sides_and_no_known_test_sample_becomes
         assert all(side[m.source_path] == "test" for m in known if m.split == "test")
         assert all(side[s.source_path] == "test" for s in samples if s.held_out and s.defect != GOOD)
         assert {m.source_path for m in known} <= side.keys() and len(side) == len(made.members)
-        known = made.members
+        assert {(m.sha256, m.split) for m in known if m.withdrawn} <= {(m.sha256, m.split) for m in made.members}
+        known = [replace(m, withdrawn=data.draw(st.sampled_from(["", "", "", "why"]))) for m in made.members]

@@ -4,7 +4,14 @@ import pytest
 from rows import digest
 
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.splits.membership import Member, near_duplicates, read_members, write_members
+from pipeline_tasks.splits.membership import (
+    COLUMNS,
+    COLUMNS_BEFORE,
+    Member,
+    near_duplicates,
+    read_members,
+    write_members,
+)
 
 
 def member(number, split="test", group="", defect="pit", held_out=False, protocol="few-shot-10", present=True):
@@ -52,12 +59,14 @@ def test_a_table_that_a_spreadsheet_wrote_is_read(tmp_path):
         (2, ',"base"', ',"train"', "split 'train' is neither base nor test"),
         (3, ',"no"', ',"maybe"', "held_out 'maybe' is neither yes nor no"),
         (5, ',"no","few', ',"gone","few', "present 'gone' is neither yes nor no"),
+        (1, ',"withdrawn"', "", "9 columns instead of 8"),
+        (1, '"withdrawn"', '"taken"', "expected the columns source_path,sha256"),
         (3, '"few-shot-10"', '"half"', "'half' is no protocol"),
         (3, '"few-shot-10"', '"three-shot draw 0"', "protocol 'three-shot draw 0', in the lines before 'few-shot-10'"),
-        (4, ',"pit"', "", "7 columns instead of 8"),
+        (4, ',"pit"', "", "8 columns instead of 9"),
         (4, digest("test/pit/001.png"), digest("test/pit/000.png"), "'test/pit/001.png' is in line 3 already"),
         (5, digest("test/pit/002.png"), "f00", "sha256 'f00' is no digest"),
-        (3, '"test/pit/000.png"', "<<<<<<< HEAD\n", "1 columns instead of 8"),
+        (3, '"test/pit/000.png"', "<<<<<<< HEAD\n", "1 columns instead of 9"),
         (3, '"pit"', '"pit', ""),
     ],
 )
@@ -70,8 +79,26 @@ def test_a_damaged_table_is_named_with_the_line(tmp_path, line, old, new, compla
     path.write_text("".join(lines))
     with pytest.raises(DataError) as caught:
         read_members(path)
-    assert f"{path}, line {line if complaint else ''}" in str(caught.value)
-    assert complaint in str(caught.value) and "delete the file to split anew" in str(caught.value)
+    told, place = str(caught.value), {"9 columns instead of 8": 2}.get(complaint, line)
+    assert f"{path}, line {place if complaint else ''}" in told
+    assert complaint in told and "delete the file to split anew and to forget what was withdrawn" in told
+
+
+def test_a_table_from_before_samples_could_be_withdrawn_is_read_as_one_with_none(tmp_path):
+    path = tmp_path / "plate.csv"
+    write_members(path, MEMBERS)
+    lines = path.read_text().splitlines()
+    assert COLUMNS[-1] == "withdrawn" and all(line.endswith((',"withdrawn"', ',""')) for line in lines)
+    path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    assert path.read_text().startswith(",".join(f'"{name}"' for name in COLUMNS_BEFORE) + "\n")
+    assert {*read_members(path)} == {*MEMBERS}
+
+
+@pytest.mark.parametrize("said", ["2030-01-02 Ann <a@b.c>: bad light", 'a, "b"\nc', "=1+1"])
+def test_who_withdrew_a_sample_and_why_is_kept(tmp_path, said):
+    withdrawn = replace(member(7), withdrawn=said)
+    write_members(tmp_path / "plate.csv", [member(0), withdrawn])
+    assert withdrawn in read_members(tmp_path / "plate.csv")
 
 
 def test_an_empty_file_bytes_that_are_no_text_and_no_file_are_named(tmp_path):
