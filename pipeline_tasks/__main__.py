@@ -31,6 +31,11 @@ COMMANDS = (
     "register",
     "promote",
     "retrain",
+    "audit",
+    "trace",
+    "compare",
+    "withdraw",
+    "export",
 )
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error"}

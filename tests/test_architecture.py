@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -188,9 +189,11 @@ def test_commands_are_light_to_import():
 
 
 def test_every_module_is_used():
-    """By a command, a DAG, a benchmark or another module."""
+    """By a command, a DAG, a benchmark, another module, or others' programs through an entry point."""
     modules = {file for file in content(REPOSITORY / PACKAGE) if file.suffix == ".py"}
-    entries = {REPOSITORY / PACKAGE / "__main__.py", *map(command_of, COMMANDS)}
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"].values()
+    named = {module for group in groups for entry in group.values() for module in modules_of(entry.partition(":")[0])}
+    entries = {REPOSITORY / PACKAGE / "__main__.py", *map(command_of, COMMANDS), *named}
     users = [*modules, *(REPOSITORY / "dags").rglob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py")]
     used = {(module, user) for user in users for name in imported_names(user) for module in modules_of(name)}
     assert modules - entries == {module for module, user in used if module != user} & modules - entries

@@ -1,0 +1,84 @@
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tiny_project import call, make_project
+
+from pipeline_tasks.__main__ import main
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny project, refreshed and published once for all workers, its data set promoted and a detector trained."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    root = shared / "published" / "project"
+    with (shared / "published.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (root / "done").exists():
+            make_project(root, retrain={"detectors": ["unet"]})
+            call(root, "dvc", "repro", "--quiet")
+            call(root, "defectline", "publish")
+            call(root, "defectline", "promote", "plate", "1", "--reason", "a trial")
+            call(root, "defectline", "retrain", "--product", "plate")
+            (root / "done").touch()
+    return root
+
+
+@pytest.fixture
+def clean_clone(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone of the published project with a copy of its remote, as the current directory; it knows no MLflow."""
+    root = tmp_path / "clone"
+    call(published, "git", "clone", "--quiet", str(published), str(root))
+    shutil.copytree(published / ".remote", root / ".remote")
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return root
+
+
+@pytest.fixture
+def beside_mlflow(clean_clone: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same clone; it knows the MLflow of the published project."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{published / '.mlflow/mlflow.db'}")
+    return clean_clone
+
+
+@pytest.fixture
+def stored(clean_clone: Path) -> Callable[[str], Path]:
+    """Returns where the clone's remote keeps a digest, as a file that can be written."""
+
+    def place(md5: str) -> Path:
+        found = clean_clone / ".remote/files/md5" / md5[:2] / md5[2:]
+        found.chmod(0o644)
+        return found
+
+    return place
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def defectline_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs a command line of `defectline` in the current directory."""
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["defectline", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Ended(status, *capsys.readouterr())
+
+    return run
