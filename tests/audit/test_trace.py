@@ -45,8 +45,8 @@ def record(pit, digest_of_shared, *extra):
         "bolt": product(bolt, {"dent": made("bolt", {DENT: 2}, {COUNTERPART: 2}, 2)}, "bolt"),
     }
     generators = {
-        "shared": {"digest": digest_of_shared, "pretrained": "p", "products": ["plate", "tile"]},
-        "bolt": {"digest": "b" * 32, "pretrained": "p", "products": ["bolt"]},
+        "shared": {"digest": digest_of_shared, "pretrained": "e" * 32, "products": ["plate", "tile"]},
+        "bolt": {"digest": "b" * 32, "pretrained": "e" * 32, "products": ["bolt"]},
     }
     return {"products": products, "generators": generators}
 

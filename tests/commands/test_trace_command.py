@@ -9,7 +9,7 @@ from pipeline_tasks.tracking.registry import connect
 from pipeline_tasks.tracking.run import DIGEST_TAG, LOCK_TAG
 
 PIT = "test/pit/000.png"
-GENERATORS = {"shared": {"digest": "a" * 32, "pretrained": "p", "products": ["plate"]}}
+GENERATORS = {"shared": {"digest": "a" * 32, "pretrained": "e" * 32, "products": ["plate"]}}
 
 
 def record(pairs):

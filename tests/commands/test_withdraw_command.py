@@ -146,7 +146,7 @@ def test_that_nothing_can_be_traced_is_told_and_undoes_nothing(withdraw):
 
 def test_what_was_published_with_it_is_told(withdraw, tmp_path):
     defects = {"pit": made("plate", {BASE: 3}, {"train/good/000.png": 3})}
-    generators = {"shared": {"digest": "a" * 32, "pretrained": "p", "products": ["plate"]}}
+    generators = {"shared": {"digest": "a" * 32, "pretrained": "e" * 32, "products": ["plate"]}}
     make_release_repository(tmp_path)
     release(tmp_path, {"products": {"plate": product([row(BASE)], defects)}, "generators": generators}, {"run": {}})
     told = withdraw(BASE, "--reason", "x").out.splitlines()

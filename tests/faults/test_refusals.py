@@ -96,8 +96,9 @@ def test_a_command_that_is_refused_says_so_in_a_line_and_may_be_tried_again(defe
     (tmp_path / "out").write_text("a file")
     ran = defectline("catalog", product_folder.root, "--output", "out/catalog.yaml")
     assert (ran.status, ran.out) == (75, "")
+    told = "move away the file that is in the place of a folder, then run this again"
     assert (
-        ran.err == "error: out: File exists; move away the file that is in the place of a folder, then run this again\n"
+        ran.err == f"error: out/catalog.yaml: Not a directory; {told}\n"
     )
 
 
