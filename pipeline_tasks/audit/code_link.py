@@ -4,9 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline_tasks.audit.chain import Link
+from pipeline_tasks.lineage.files import CODE
 from pipeline_tasks.lineage.git import answer, run_git
-
-CODE = "pipeline_tasks"
 
 
 def code_link(root: Path, revision: str, made_by: Collection[str], own_code_holds: bool) -> Link:

@@ -10,7 +10,7 @@ def publish() -> None:
     from pipeline_tasks.catalog import load_catalog
     from pipeline_tasks.commands.register import register
     from pipeline_tasks.lineage.lock import load_lock
-    from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version
+    from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version, uncommitted_code
     from pipeline_tasks.lineage.record import write_record
     from pipeline_tasks.lineage.turns import in_turn
 
@@ -21,7 +21,8 @@ def publish() -> None:
         lock = load_lock(root, load_catalog())
         record = write_record(lock, load_catalog())
         if settings.git_commit:
-            print(commit_lock(root), tag_version(root, lock.version, record), sep="\n")
+            done = [uncommitted_code(root), commit_lock(root), tag_version(root, lock.version, record)]
+            print(*filter(None, done), sep="\n")
         else:
             print("git: committing and tagging are switched off (register.git_commit)")
         print(push_data(root))

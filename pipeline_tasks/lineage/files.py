@@ -8,6 +8,8 @@ from pipeline_tasks.errors import refusals_named
 
 SPLITS = "splits"
 """Folder of the stored splits, which dvc.yaml's ingest keeps and git versions."""
+CODE = "pipeline_tasks"
+"""Folder of the code that stages run, and name among their dependencies; a protocol's workspace links to it."""
 RECORD = "lineage.json"
 """What a published version is made of, for those who ask years later; DVC keeps it, git its digest."""
 

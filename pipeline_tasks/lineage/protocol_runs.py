@@ -10,7 +10,7 @@ from typing import Any
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.lineage.dvc_command import start_dvc
-from pipeline_tasks.lineage.files import replace_text
+from pipeline_tasks.lineage.files import CODE, replace_text
 from pipeline_tasks.lineage.prune import prune
 from pipeline_tasks.lineage.repro import LINES_KEPT, failure_of, stopped_together
 from pipeline_tasks.lineage.stopwatch import BEGUN, Stopwatch
@@ -19,8 +19,6 @@ from pipeline_tasks.schema import GOOD, Pair, Sample
 from pipeline_tasks.storage import open_table, read_json, sample_files
 from pipeline_tasks.yaml_files import to_yaml
 
-CODE = "pipeline_tasks"
-"""What the dependencies of stages name of the repository; a workspace links to it."""
 COPIED = ("dvc.yaml", ".dvcignore")
 RESULTS = {"choose": "data/choice/{}.json", "evaluate": "data/evaluation/{}.json"}
 """Where dvc.yaml's stages leave what they find about a product."""

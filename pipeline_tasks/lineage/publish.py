@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline_tasks.errors import DataError, PublicationError
 from pipeline_tasks.lineage.dvc_command import run_dvc
-from pipeline_tasks.lineage.files import RECORD, SPLITS
+from pipeline_tasks.lineage.files import CODE, RECORD, SPLITS
 from pipeline_tasks.lineage.git import answer, run_git
 from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.lineage.releases import PREFIX, number_for, release_of, releases, tag_message
@@ -46,6 +46,15 @@ def commit_lock(root: Path) -> str:
     _git(root, "add", "--", *paths)
     _git(root, *_identity(root), "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
     return f"committed {_and(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+
+
+def uncommitted_code(root: Path) -> str:
+    """Return a warning if git does not have the code as it ran; "" if it has, or there is no git."""
+    changed = answer(root, "status", "--porcelain", "--", CODE, "dvc.yaml")
+    if not changed:
+        return ""
+    files = ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines())
+    return f"warning: not in git as they ran: {files}; an audit will miss this code, commit it before a refresh"
 
 
 def tag_version(root: Path, version: str, record: str) -> str:

@@ -2,7 +2,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +42,12 @@ def clean_clone(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def beside_mlflow(clean_clone: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same clone; it knows the MLflow of the published project."""
+def beside_mlflow(clean_clone: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same clone; it knows the MLflow of the published project, which other tests leave alone meanwhile."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{published / '.mlflow/mlflow.db'}")
-    return clean_clone
+    with (published.parent / "mlflow.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield clean_clone
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pipeline_tasks.errors import DataError, PublicationError
 from pipeline_tasks.lineage import record
 from pipeline_tasks.lineage.dvc_command import run_dvc
 from pipeline_tasks.lineage.lock import load_lock, md5_of
-from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version
+from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version, uncommitted_code
 from pipeline_tasks.lineage.releases import Release, releases
 
 pytestmark = pytest.mark.usefixtures("without_git_identity")
@@ -141,6 +141,23 @@ def test_another_version_is_the_next_release_and_one_that_returns_is_what_it_was
     publish()
     assert [release.number for release in releases(refreshed)] == [1, 2]
     assert git("rev-parse", "dataset-1^{commit}") == git("rev-parse", "HEAD~2")
+
+
+def test_code_that_is_not_in_git_is_warned_of(refreshed):
+    assert uncommitted_code(refreshed) == ""
+    (refreshed / "pipeline_tasks").mkdir()
+    (refreshed / "pipeline_tasks" / "stage.py").write_text("tried out")
+    (refreshed / "dvc.yaml").write_text((refreshed / "dvc.yaml").read_text() + "# edited\n")
+    told = uncommitted_code(refreshed)
+    assert told.startswith("warning: not in git as they ran: dvc.yaml, pipeline_tasks/; an audit will miss this code")
+
+
+def test_a_clone_without_the_tags_of_its_origin_does_not_guess_a_number(refreshed, registered, tmp_path):
+    publish()
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--no-tags", str(refreshed), str(clone))
+    with pytest.raises(PublicationError, match=r"the origin has releases, this clone has none; `git fetch --tags`"):
+        tag_version(clone, "0123456789ab", "0" * 32)
 
 
 def test_a_tag_needs_a_version(refreshed):
