@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline_tasks.audit.chain import Link
-from pipeline_tasks.errors import DataError
+from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.lineage.lock import Lock, digest_of_listing, md5_of
 from pipeline_tasks.lineage.objects import Objects
 from pipeline_tasks.yaml_files import read_yaml
@@ -72,9 +72,11 @@ def _stage(ground: Ground, stage: str, entry: Mapping[str, Any], raw: set[str]) 
     name, inputs = f"stage {stage}", [dep for dep in entry.get("deps", []) if dep["path"] not in raw]
     try:
         faults = [fault for dep in inputs if (fault := _input(ground, dep))]
+        faults += _parameters(ground, entry.get("params", {}))
     except DataError as error:
         return Link(name, "unchecked", f"its inputs cannot be compared: {error}", "see the objects of its inputs")
-    faults += _parameters(ground, entry.get("params", {}))
+    except ConfigError as error:
+        return Link(name, "broken", f"its parameters are not in git: {error}", REMEDY)
     faults += [
         f"{output.path} in git is not what the stage made"
         for output in ground.lock.outputs(stage)

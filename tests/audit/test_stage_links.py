@@ -64,6 +64,15 @@ def test_parameters_that_are_not_those_it_read_are_named(root):
     assert faults(root)["stage masks@plate-pit"] == "params.yaml: run in git is not what it read"
 
 
+@pytest.mark.parametrize("text", [None, "a: ["])
+def test_parameters_that_cannot_be_read_are_no_reason_to_stop(root, text):
+    (root / "params.yaml").unlink()
+    if text:
+        (root / "params.yaml").write_text(text)
+    commit(root)
+    assert len(faults(root)) == 3 and "its parameters are not in git" in faults(root)["stage masks@plate-pit"]
+
+
 def test_a_number_is_the_same_however_it_is_written(root):
     (root / "params.yaml").write_text("run: {seed: 0, rate: 1e-5}\n")
     commit(root)
