@@ -167,7 +167,7 @@ def test_a_refresh_that_met_every_fault_ends_as_the_one_that_met_none(project, w
         print(f"kills {len(died)}, pairs {made.total()}, lost {lost}, doubled {doubled}, bytes different {different}")
     assert (lost, doubled, different) == (0, 0, 0)
     assert made.total() == len(DEFECTS) * SETTINGS["masks"]["pairs_per_defect"]
-    assert in_mlflow(project) == in_mlflow(whole) == {"runs": 1, "finished": 1, "versions": 2, "data sets": 3}
+    assert in_mlflow(project) == in_mlflow(whole) == {"runs": 1, "finished": 1, "versions": 2, "data sets": 4}
 
 
 def meet(root, fault):
@@ -222,15 +222,16 @@ def pairs(root):
 def contents(root):
     """Every file of the data, the splits and the reports, and dvc.lock.
 
-    Reports without what names the run: its id, its time to the minute, the revision of the code, where MLflow is.
+    Reports and cards without what names the run: its id, its time to the minute, the code's revision, where MLflow is.
     """
     files = [file for folder in ("data", "splits", "reports") for file in (root / folder).rglob("*") if file.is_file()]
     found = {str(file.relative_to(root)): file.read_bytes() for file in [*files, root / "dvc.lock"]}
     latest = json.loads(found["reports/latest.json"])
     revision = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True)
-    own = [latest["mlflow_run"], latest["mlflow_uri"], revision[:12]]
+    own = [latest["mlflow_run"], latest["mlflow_uri"], revision.strip(), revision[:12]]
     named = re.compile("|".join([*map(re.escape, own), r"\d+ \w+ \d{4}, \d\d:\d\d UTC"]).encode())
-    for name in ("reports/latest.json", latest["report"]):
+    cards = [name for name in found if name.endswith(".md")]
+    for name in ("reports/latest.json", latest["report"], *cards):
         found[name] = named.sub(b"", found[name])
     return found
 
