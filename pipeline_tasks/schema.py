@@ -204,6 +204,8 @@ class Rejected:
 
 STRENGTH = "strength"
 """Folder beside a defect's shards of pairs that holds the table of its trials, where its generator knows strengths."""
+REJECTED = "rejected"
+"""Folder beside a defect's shards of pairs with a table for each shard of what was rejected; it is written last."""
 PIXEL_COLUMNS = frozenset({"image", "mask", "normal", "attention"})
 """Columns that hold encoded pixels: left out wherever only the manifest is read."""
 

@@ -118,13 +118,18 @@ class Ran(NamedTuple):
 
 @pytest.fixture
 def defectline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    defectline_here: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Ran]:
     """Runs a command line of `defectline` in an otherwise empty folder that holds params.yaml."""
-    from pipeline_tasks.__main__ import main
-
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
+    return defectline_here
+
+
+@pytest.fixture
+def defectline_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs a command line of `defectline` in the current directory."""
+    from pipeline_tasks.__main__ import main
 
     def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["defectline", *map(str, arguments)])

@@ -7,11 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline_tasks.audit.pixel_digests import mask_digest
 from pipeline_tasks.audit.tables import Tables
 from pipeline_tasks.catalog import Defect
 from pipeline_tasks.errors import ConfigError, DataError, refusals_named
-from pipeline_tasks.images.codec import Pixels, decode_image, decode_mask
+from pipeline_tasks.images.codec import Pixels, decode_image, decode_mask, mask_digest
 from pipeline_tasks.manifest import read_manifest
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 from pipeline_tasks.storage import read_rows

@@ -6,9 +6,8 @@ from dataclasses import asdict
 import cv2
 
 from pipeline_tasks.audit.origins import DIGEST, Origins
-from pipeline_tasks.audit.pixel_digests import image_digest, mask_digest
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask
+from pipeline_tasks.images.codec import Mask, Pixels, decode_image, decode_mask, image_digest, mask_digest
 from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.provenance import row_digest
 from pipeline_tasks.schema import ATTENTION, Pair

@@ -17,11 +17,9 @@ from pipeline_tasks.audit.tables import REMEDY, Tables, unread
 from pipeline_tasks.catalog import Catalog, Defect
 from pipeline_tasks.lineage.record import MadeRow, defect_record
 from pipeline_tasks.manifest import read_manifest
-from pipeline_tasks.schema import Pair, Rejected
+from pipeline_tasks.schema import REJECTED, Pair, Rejected
 from pipeline_tasks.storage import read_rows
 
-REJECTED = "rejected"
-"""The folder beside the pairs with the tables of those that were not kept."""
 UNNAMED = "lineage.json does not name it"
 Record = Mapping[str, Any]
 

@@ -6,13 +6,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline_tasks.audit.chain import Link, some
-from pipeline_tasks.audit.pixel_digests import image_digest
 from pipeline_tasks.audit.row_links import UNNAMED, Record
 from pipeline_tasks.audit.stage_links import Ground
 from pipeline_tasks.audit.tables import REMEDY, Tables, unread
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.images.codec import decode_image
+from pipeline_tasks.images.codec import decode_image, image_digest
 from pipeline_tasks.lineage.record import samples_of
 from pipeline_tasks.manifest import read_selected
 from pipeline_tasks.schema import Sample

@@ -1,6 +1,5 @@
 """From masks to pairs: render, score, judge, render again what cannot be kept, composite, record."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +11,15 @@ import numpy as np
 from pipeline_tasks.backends.judgement import Failing, Scores, judge, score
 from pipeline_tasks.backends.protocol import Backend, Floats, RealDefect, Rendered, Request
 from pipeline_tasks.errors import DataError
-from pipeline_tasks.images.codec import Pixels, decode_image, decode_mask, encode_image, encode_mask
+from pipeline_tasks.images.codec import (
+    Pixels,
+    decode_image,
+    decode_mask,
+    encode_image,
+    encode_mask,
+    image_digest,
+    mask_digest,
+)
 from pipeline_tasks.images.composite import composite, dilate
 from pipeline_tasks.images.similarity import KnownDefects, change_hash
 from pipeline_tasks.params import Generate
@@ -199,8 +206,8 @@ def _pair(backend: Backend, attempt: _Attempt, normal: Sample, params: Generate,
         defect_scale=rendered.defect_scale,
         agreement=rendered.agreement,
         phash=change_hash(image, host),
-        image_sha256=_digest(image),
-        mask_sha256=_digest(mask.astype(np.uint8) * np.uint8(255)),
+        image_sha256=image_digest(image),
+        mask_sha256=mask_digest(mask),
         row_sha256="",
         image=encode_image(image),
         mask=encode_mask(mask),
@@ -225,7 +232,7 @@ def _generated(normal: Pixels) -> dict[str, Any]:
     """Return the origin of a pair that the backend made whole, with its own normal image."""
     return {
         "normal_path": None,
-        "normal_sha256": _digest(normal),
+        "normal_sha256": image_digest(normal),
         "normal_derived": False,
         "mask_kind": ATTENTION,
         "parent_a": None,
@@ -234,10 +241,6 @@ def _generated(normal: Pixels) -> dict[str, Any]:
         "warp": [],
         "normal": encode_image(normal),
     }
-
-
-def _digest(pixels: Pixels) -> str:
-    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def _whole(host: Pixels, rendered: Rendered) -> Floats:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
 
-REJECTED = "rejected"
-"""Folder beside the shards, with a table per shard of what was rejected; it is written last."""
-
 
 def generate(
     product: Name,
@@ -95,7 +92,7 @@ def _fill(
 ) -> None:
     """Write shard after shard, each of its own rows, until there are as many pairs as were asked for."""
     from pipeline_tasks.progress import track
-    from pipeline_tasks.schema import Pair, Rejected
+    from pipeline_tasks.schema import REJECTED, Pair, Rejected
     from pipeline_tasks.storage import open_table, write_rows
 
     kept = 0
@@ -129,7 +126,7 @@ def _kept(
 def _tell(what: str, backend: str, pairs: Path, asked: int) -> None:
     """Print how many pairs there are, and what became of the others."""
     from pipeline_tasks.manifest import read_manifest
-    from pipeline_tasks.schema import Pair, Rejected
+    from pipeline_tasks.schema import REJECTED, Pair, Rejected
 
     attempts = read_manifest(sorted(pairs.glob("*.parquet")), Pair)["attempts"].to_pylist()
     reasons = Counter(read_manifest(sorted((pairs / REJECTED).glob("*.parquet")), Rejected)["reason"].to_pylist())

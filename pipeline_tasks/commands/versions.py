@@ -26,16 +26,11 @@ _MODEL = re.compile(r"models:/(?P<name>[A-Za-z0-9_-]+)(?:/(?P<number>[0-9]+)|@(?
 
 @dataclass(frozen=True)
 class Opened:
-    """A version at hand: what git keeps of it, and its outputs, wherever DVC has them.
+    """A version at hand: what git keeps of it, and its outputs, wherever DVC has them."""
 
-    registered: the version of a registered model that was asked for, None where none was.
-    """
-
-    asked: str
     snapshot: "Snapshot"
     number: int | None
     objects: "Objects"
-    registered: "ModelVersion | None"
     _fetched: Path
     _places: "dict[Output, Path]" = field(default_factory=dict)
 
@@ -91,10 +86,10 @@ def opened(asked: str, product: str | None = None) -> "Iterator[Opened]":
     from pipeline_tasks.lineage.objects import stored_objects
     from pipeline_tasks.lineage.releases import release_of
 
-    snapshot, registered = resolve(asked, product)
+    snapshot, _ = resolve(asked, product)
     release = release_of(snapshot.lock.root, snapshot.lock.version)
     with stored_objects(snapshot.lock.root, cache=True) as objects, TemporaryDirectory(prefix="defectline-") as folder:
-        yield Opened(asked, snapshot, release.number if release else None, objects, registered, Path(folder))
+        yield Opened(snapshot, release.number if release else None, objects, Path(folder))
 
 
 def resolve(asked: str, product: str | None = None) -> "tuple[Snapshot, ModelVersion | None]":

@@ -1,5 +1,6 @@
 """Between image files and arrays: RGB uint8 [H, W, 3] and boolean masks [H, W] (METHODS section 0)."""
 
+import hashlib
 import io
 import os
 import stat
@@ -44,6 +45,16 @@ def encode_image(pixels: Pixels) -> bytes:
 def encode_mask(mask: Mask) -> bytes:
     """Return `mask`, bool [H, W], as PNG with values {0, 255}."""
     return _png(mask.astype(np.uint8) * np.uint8(255))
+
+
+def image_digest(pixels: Pixels) -> str:
+    """Return the SHA-256 (hex) of the raw pixels of an image, as rows of samples and pairs have it."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def mask_digest(mask: Mask) -> str:
+    """Return the SHA-256 (hex) of a mask's raw pixels, uint8 {0, 255}."""
+    return image_digest(mask.astype(np.uint8) * np.uint8(255))
 
 
 def encode_grey(levels: NDArray[np.uint8]) -> bytes:

@@ -6,7 +6,6 @@ Stored splits stay: they are made once, and hold again when their product return
 """
 
 import json
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_tasks.lineage.files import SPLITS, replace_text
+from pipeline_tasks.lineage.git import answer
 from pipeline_tasks.lineage.graph import load_graph
 
 
@@ -83,5 +83,4 @@ def _remove(root: Path, path: str, listing: list[str] | None) -> bool:
 
 
 def _tracked_by_git(root: Path, path: str) -> bool:
-    listed = subprocess.run(["git", "ls-files", "--", path], cwd=root, capture_output=True, text=True, check=False)
-    return bool(listed.stdout.strip())
+    return bool(answer(root, "ls-files", "--", path))

@@ -13,6 +13,7 @@ from pipeline_tasks.lineage.files import CODE, RECORD, SPLITS
 from pipeline_tasks.lineage.git import answer, run_git
 from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.lineage.releases import PREFIX, number_for, release_of, releases, tag_message
+from pipeline_tasks.report.words import joined
 
 _COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", f"{RECORD}.dvc", SPLITS)
 _IDENTITY = ("-c", "user.name=defectline", "-c", "user.email=defectline@localhost")
@@ -42,10 +43,10 @@ def commit_lock(root: Path) -> str:
         return "not a git repository: dvc.lock stays uncommitted"
     paths = [name for name in _COMMITTED if _holds_files(root / name)]
     if not _git(root, "status", "--porcelain", "--", *paths):
-        return f"{_and(paths)}: committed already"
+        return f"{joined(paths)}: committed already"
     _git(root, "add", "--", *paths)
     _git(root, *_identity(root), "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
-    return f"committed {_and(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+    return f"committed {joined(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
 
 
 def uncommitted_code(root: Path) -> str:
@@ -90,10 +91,6 @@ def _identity(root: Path) -> tuple[str, ...]:
 def _holds_files(path: Path) -> bool:
     """Tell whether there is something for git to keep: a file, or a folder with splits in it."""
     return any(path.glob("*.csv")) if path.is_dir() else path.exists()
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else names[0]
 
 
 def push_data(root: Path) -> str:

@@ -2,24 +2,22 @@
 
 import getpass
 import os
-import subprocess
 from pathlib import Path
+
+from pipeline_tasks.errors import DataError
+from pipeline_tasks.lineage.git import answer
 
 
 def git_revision(root: Path) -> tuple[str, bool]:
     """Return the revision checked out at `root` and whether there are uncommitted changes; ("", False) outside git."""
-    try:
-        return _git(root, "rev-parse", "HEAD"), bool(_git(root, "status", "--porcelain"))
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        return "", False
+    revision, changed = _answer(root, "rev-parse", "HEAD"), _answer(root, "status", "--porcelain")
+    return ("", False) if revision is None or changed is None else (revision, bool(changed))
 
 
 def git_identity(root: Path) -> str:
     """Return "NAME <EMAIL>" as git knows the committer at `root`; where it knows nobody, the name of the user."""
-    try:
-        return _git(root, "var", "GIT_COMMITTER_IDENT").rsplit(" ", 2)[0]
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        return _user()
+    identity = _answer(root, "var", "GIT_COMMITTER_IDENT")
+    return _user() if identity is None else identity.rsplit(" ", 2)[0]
 
 
 def _user() -> str:
@@ -29,5 +27,9 @@ def _user() -> str:
         return f"user {os.getuid()}"
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+def _answer(root: Path, *arguments: str) -> str | None:
+    """Return what git says; None where it refuses, or is not installed."""
+    try:
+        return answer(root, *arguments)
+    except DataError:
+        return None

@@ -22,6 +22,7 @@ from pipeline_tasks.images.codec import (
     decode_mask,
     encode_image,
     encode_mask,
+    image_digest,
     read_image,
     read_mask,
 )
@@ -277,7 +278,7 @@ def _counterpart(sample: Sample) -> Sample:
         sample,
         defect=GOOD,
         source_path=f"{sample.source_path}#defect_free",
-        sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        sha256=image_digest(pixels),
         source_bytes=0,
         mask_area_px=0,
         mask_area_fraction=0.0,

@@ -1,15 +1,11 @@
 import fcntl
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from tiny_project import call, make_project
-
-from pipeline_tasks.__main__ import main
 
 
 @pytest.fixture(scope="session")
@@ -60,27 +56,3 @@ def stored(clean_clone: Path) -> Callable[[str], Path]:
         return found
 
     return place
-
-
-class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def defectline_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs a command line of `defectline` in the current directory."""
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["defectline", *map(str, arguments)])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Ended(status, *capsys.readouterr())
-
-    return run

@@ -6,8 +6,7 @@ from rows import pair
 
 from pipeline_tasks.audit.origins import Origins, Rules
 from pipeline_tasks.audit.pair_checks import FROM_MASK, OF_BASE, faults_of
-from pipeline_tasks.audit.pixel_digests import image_digest, mask_digest
-from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.images.codec import encode_image, encode_mask, image_digest, mask_digest
 from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.provenance import sealed
 from pipeline_tasks.seeds import derive_seed

@@ -6,8 +6,7 @@ import pytest
 from rows import pair
 
 from pipeline_tasks.audit.pair_likeness import TOLERANCE_LEVELS, TOLERANCES, likeness
-from pipeline_tasks.audit.pixel_digests import image_digest, mask_digest
-from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.images.codec import encode_image, encode_mask, image_digest, mask_digest
 from pipeline_tasks.provenance import sealed
 from pipeline_tasks.schema import ATTENTION
 

@@ -8,9 +8,8 @@ import pytest
 from small_version import CATALOG, PAIRS, SmallVersion, made_pair
 
 from pipeline_tasks.audit import tables
-from pipeline_tasks.audit.pixel_digests import image_digest
 from pipeline_tasks.audit.regeneration import EDITED, LIKE_IT, regeneration_links
-from pipeline_tasks.images.codec import encode_image
+from pipeline_tasks.images.codec import encode_image, image_digest
 from pipeline_tasks.provenance import sealed
 from pipeline_tasks.schema import MaskRow, Pair
 from pipeline_tasks.storage import write_rows

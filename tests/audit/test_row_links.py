@@ -9,10 +9,9 @@ from rows import PLAIN, SQUARE, mask_row, sample
 from small_version import BASE, CATALOG, MASKS, PAIRS, SmallVersion, made_pair, rejected
 
 from pipeline_tasks.audit import tables
-from pipeline_tasks.audit.pixel_digests import image_digest
 from pipeline_tasks.audit.row_links import row_links
 from pipeline_tasks.errors import TransientError
-from pipeline_tasks.images.codec import decode_mask, encode_image, encode_mask
+from pipeline_tasks.images.codec import decode_mask, encode_image, encode_mask, image_digest
 from pipeline_tasks.images.composite import dilate
 from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
 

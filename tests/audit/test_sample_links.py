@@ -6,9 +6,8 @@ from rows import PLAIN, sample
 from small_version import BASE, CATALOG, TEST, SmallVersion
 
 from pipeline_tasks.audit import tables
-from pipeline_tasks.audit.pixel_digests import image_digest
 from pipeline_tasks.audit.sample_links import sample_links
-from pipeline_tasks.images.codec import encode_image
+from pipeline_tasks.images.codec import encode_image, image_digest
 from pipeline_tasks.schema import GOOD, MaskRow, Sample
 
 

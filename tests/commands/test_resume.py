@@ -13,12 +13,11 @@ from settings import write_settings
 from pipeline_tasks import storage
 from pipeline_tasks.backends import pairs
 from pipeline_tasks.backends.judgement import Failing
-from pipeline_tasks.commands.generate import REJECTED
 from pipeline_tasks.commands.work import work_folder
 from pipeline_tasks.errors import LeakageError
 from pipeline_tasks.inpainting import training
 from pipeline_tasks.params import load_params
-from pipeline_tasks.schema import Rejected, Sample
+from pipeline_tasks.schema import REJECTED, Rejected, Sample
 from pipeline_tasks.storage import PARTIAL, read_rows, write_rows
 
 HOPELESS = {1: Failing.LABEL, 6: Failing.SPILL}

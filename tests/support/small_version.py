@@ -10,10 +10,9 @@ from typing import Any
 from rows import PLAIN, SQUARE, mask_row, pair, sample
 from settings import write_settings
 
-from pipeline_tasks.audit.pixel_digests import image_digest, mask_digest
 from pipeline_tasks.audit.stage_links import Ground
 from pipeline_tasks.catalog import Catalog
-from pipeline_tasks.images.codec import encode_image
+from pipeline_tasks.images.codec import encode_image, image_digest, mask_digest
 from pipeline_tasks.lineage.lock import Lock, md5_of
 from pipeline_tasks.lineage.objects import Objects, Place
 from pipeline_tasks.lineage.record import MadeRow, defect_record, samples_of
