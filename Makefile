@@ -55,5 +55,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("$(PYTHON) is Python " + \
 	  sys.version.split()[0] + "; 3.11 to 3.13 is needed. Name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[stages,export,airflow,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[stages,export,airflow,cluster,dev]'
 	@touch $@
