@@ -169,7 +169,7 @@ def test_the_declared_parameters_are_those_that_are_read(stage):
 def test_every_stage_says_what_it_does_and_what_it_needs(stage):
     entry = STAGES[stage]
     assert len(entry["desc"].split()) > 4
-    assert set(entry["meta"]) == {"gpu", "cpus", "memory", "timeout_minutes"}
+    assert set(entry["meta"]) == {"gpu", "cpus", "memory", "disk", "timeout_minutes"}
     assert isinstance(entry["meta"]["gpu"], bool)
     assert entry["meta"]["memory"].endswith("Gi")
     assert entry["meta"]["timeout_minutes"] > 0

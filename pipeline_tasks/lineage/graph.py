@@ -40,6 +40,8 @@ class Stage:
     gpu: bool
     cpus: int
     memory: str
+    disk: str
+    """Ephemeral storage of a task that runs elsewhere."""
     timeout_minutes: int
 
     @property
@@ -155,10 +157,10 @@ def _resolve(root: Path) -> tuple[Stage, ...]:
 def _neutral(stage: Any, upstream: list[str]) -> Stage:
     """Return DVC's stage as ours. DVC's edges point from a stage to those it depends on."""
     try:
-        meta = {key: stage.meta[key] for key in ("gpu", "cpus", "memory", "timeout_minutes")}
+        meta = {key: stage.meta[key] for key in ("gpu", "cpus", "memory", "disk", "timeout_minutes")}
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, cpus, memory and timeout_minutes"
+            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, cpus, memory, disk and timeout_minutes"
         ) from error
     return Stage(
         name=stage.name,

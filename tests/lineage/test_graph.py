@@ -80,7 +80,7 @@ def test_graph_equals_dvc_yaml(repository):
         }
         assert set(stage.upstream) == upstream, stage.name
         assert (stage.description, stage.command) == (by_hand["desc"], by_hand["cmd"])
-        assert {key: getattr(stage, key) for key in ("gpu", "cpus", "memory", "timeout_minutes")} == by_hand["meta"]
+        assert {key: getattr(stage, key) for key in ("gpu", "cpus", "memory", "disk", "timeout_minutes")} == by_hand["meta"]
         assert list(stage.inputs) == [path for path in by_hand["deps"] if not path.startswith("pipeline_tasks/")]
         assert sorted(stage.outputs) == sorted(outputs(by_hand))
     assert {stage.group for stage in graph.leaves} == {"evaluate"}
@@ -164,7 +164,7 @@ def test_a_read_only_checkout_only_loses_the_cache(tiny_pipeline):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (lambda text: text.replace("memory: 1Gi, timeout_minutes: 7", ""), "generate@plate-pit.*memory"),
+        (lambda text: text.replace("memory: 1Gi, disk: 2Gi, timeout_minutes: 7", ""), "generate@plate-pit.*memory"),
         (lambda text: text.replace("foreach: ${defects}", "foreach: ${nothing}"), "nothing"),
         (lambda text: text + "\n  odd: [", "not a DVC pipeline"),
         (lambda text: text.replace("stages:", "steps:"), "not a DVC pipeline"),

@@ -23,7 +23,7 @@ from pipeline_tasks.schema import Pair, Sample
 from pipeline_tasks.storage import write_rows
 
 REPOSITORY = Path(__file__).parents[2]
-META = {"gpu": False, "cpus": 1, "memory": "1Gi", "timeout_minutes": 5}
+META = {"gpu": False, "cpus": 1, "memory": "1Gi", "disk": "2Gi", "timeout_minutes": 5}
 STAGE = """\
 import json, os, shutil, sys
 from pathlib import Path
