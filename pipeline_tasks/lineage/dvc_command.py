@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline_tasks.errors import without_secrets
+
 
 def start_dvc(root: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start `dvc ARGUMENTS` at `root` in a process group of its own; read its stdout, with its stderr, line by line."""
@@ -28,6 +30,12 @@ def run_dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
+
+
+def errors_in(stderr: str) -> str:
+    """Return the errors among what DVC wrote, without its hints, credentials or addresses' queries."""
+    told = "; ".join(line for line in stderr.splitlines() if line.startswith("ERROR: ")) or stderr.strip()
+    return without_secrets(told)
 
 
 def _command(arguments: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from pipeline_tasks.errors import ConfigError, DefectlineError, TransientError
-from pipeline_tasks.lineage.dvc_command import run_dvc
+from pipeline_tasks.lineage.dvc_command import errors_in, run_dvc
 from pipeline_tasks.lineage.git import answer
 from pipeline_tasks.lineage.lock import Output, md5_of
 from pipeline_tasks.lineage.objects import stored_objects
@@ -109,8 +109,7 @@ class DvcFiles:
         revision = ["--rev", self.revision] if self.revision else []
         got = run_dvc(target.parent, "get", repository, self.path, *revision, "--out", str(target))
         if got.returncode:
-            reason = "; ".join(line for line in got.stderr.splitlines() if line.startswith("ERROR: "))
-            raise TransientError(f"`dvc get {repository}` failed: {reason or got.stderr.strip()}")
+            raise TransientError(f"`dvc get {repository}` failed: {errors_in(got.stderr)}")
 
 
 def repository_of(root: Path) -> str:

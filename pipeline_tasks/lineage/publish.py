@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from pipeline_tasks.errors import DataError, PublicationError
-from pipeline_tasks.lineage.dvc_command import run_dvc
+from pipeline_tasks.lineage.dvc_command import errors_in, run_dvc
 from pipeline_tasks.lineage.files import CODE, RECORD, SPLITS
 from pipeline_tasks.lineage.git import answer, run_git
 from pipeline_tasks.lineage.graph import load_graph
@@ -24,7 +24,7 @@ def check_complete(root: Path) -> None:
     """Check that dvc.lock describes the workspace. Raises PublicationError naming every stage that is out of date."""
     status = run_dvc(root, "status", "--json")
     if status.returncode != 0:
-        raise PublicationError(f"`dvc status` failed: {_reason(status.stderr)}; correct it, {_AGAIN}")
+        raise PublicationError(f"`dvc status` failed: {errors_in(status.stderr)}; correct it, {_AGAIN}")
     changed = json.loads(status.stdout)
     stale = [stage.name for stage in load_graph(root).stages if stage.name in changed]
     if stale:
@@ -42,11 +42,11 @@ def commit_lock(root: Path) -> str:
     if not _is_git(root):
         return "not a git repository: dvc.lock stays uncommitted"
     paths = [name for name in _COMMITTED if _holds_files(root / name)]
-    if not _git(root, "status", "--porcelain", "--", *paths):
+    if not ask_git(root, "status", "--porcelain", "--", *paths):
         return f"{joined(paths)}: committed already"
-    _git(root, "add", "--", *paths)
-    _git(root, *_identity(root), "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
-    return f"committed {joined(paths)} as {_git(root, 'rev-parse', '--short', 'HEAD')}"
+    ask_git(root, "add", "--", *paths)
+    ask_git(root, *committer(root), "commit", "--quiet", "--message", "Refresh the dataset", "--", *paths)
+    return f"committed {joined(paths)} as {ask_git(root, 'rev-parse', '--short', 'HEAD')}"
 
 
 def uncommitted_code(root: Path) -> str:
@@ -69,7 +69,7 @@ def tag_version(root: Path, version: str, record: str) -> str:
         return f"{known.tag} is this version already"
     _check_tags(root)
     tag = f"{PREFIX}{number_for(root, version)}"
-    _git(root, *_identity(root), "tag", "--annotate", tag, "--message", tag_message(version, record))
+    ask_git(root, *committer(root), "tag", "--annotate", tag, "--message", tag_message(version, record))
     return f"tagged {tag}"
 
 
@@ -82,9 +82,9 @@ def _check_tags(root: Path) -> None:
         raise PublicationError(f"git: the origin has releases, this clone has none; `git fetch --tags`, {_AGAIN}")
 
 
-def _identity(root: Path) -> tuple[str, ...]:
+def committer(root: Path) -> tuple[str, ...]:
     """Return git's options that name a committer, where the repository has none."""
-    known = os.environ.get("GIT_COMMITTER_EMAIL") or _git(root, "config", "--default", "", "--get", "user.email")
+    known = os.environ.get("GIT_COMMITTER_EMAIL") or ask_git(root, "config", "--default", "", "--get", "user.email")
     return () if known else _IDENTITY
 
 
@@ -101,7 +101,7 @@ def push_data(root: Path) -> str:
     pushed = run_dvc(root, "push", "--run-cache")
     if pushed.returncode != 0:
         raise PublicationError(
-            f"`dvc push` failed: {_reason(pushed.stderr)}; the data is safe in the local cache: correct the remote "
+            f"`dvc push` failed: {errors_in(pushed.stderr)}; the data is safe in the local cache: correct the remote "
             f"(`dvc remote list`), {_AGAIN}"
         )
     return f"data and run-cache: {pushed.stdout.strip() or 'pushed'}"
@@ -110,14 +110,15 @@ def push_data(root: Path) -> str:
 def _is_git(root: Path) -> bool:
     """Tell whether `root` is in a git work tree. Raises PublicationError if git itself cannot say."""
     try:
-        return bool(_git(root, "rev-parse", "--is-inside-work-tree"))
+        return bool(ask_git(root, "rev-parse", "--is-inside-work-tree"))
     except PublicationError as error:
         if "not a git repository" in str(error):
             return False
         raise
 
 
-def _git(root: Path, *arguments: str) -> str:
+def ask_git(root: Path, *arguments: str) -> str:
+    """Return what git says. Raises PublicationError if it refuses, or is not installed."""
     try:
         done = run_git(root, *arguments)
     except DataError as error:
@@ -128,8 +129,3 @@ def _git(root: Path, *arguments: str) -> str:
             "(or set register.git_commit: false in params.yaml)"
         )
     return done.stdout.strip()
-
-
-def _reason(stderr: str) -> str:
-    """Return the errors among what DVC wrote, without its hints."""
-    return "; ".join(line for line in stderr.splitlines() if line.startswith("ERROR: ")) or stderr.strip()

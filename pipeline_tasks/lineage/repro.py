@@ -38,16 +38,16 @@ class StageCrashed(Exception):  # noqa: N818 - not an error of this project: nob
     """A stage ended without explaining why: killed, out of memory, a fault in the program. Another try may succeed."""
 
 
-def reproduce_stage(root: Path, stage: str) -> Outcome:
+def reproduce_stage(root: Path, stage: str, *options: str) -> Outcome:
     """Run one stage of the DVC repository at `root`, and none before it, passing all its output on to stdout.
 
-    Raises DefectlineError with the stage's own words if it refused to go on, TransientError if what stopped it may
-    pass, StageCrashed if it ended in another way.
+    options: further ones of `dvc repro`. Raises DefectlineError with the stage's own words if it refused to go on,
+    TransientError if what stopped it may pass, StageCrashed if it ended in another way.
     """
     announced = {text.format(stage): outcome for text, outcome in _ANNOUNCED.items()}
     outcome: Outcome | None = None
     told: deque[str] = deque(maxlen=LINES_KEPT)
-    with start_dvc(root, "repro", "--single-item", stage) as dvc, stopped_together(dvc):
+    with start_dvc(root, "repro", *options, "--single-item", stage) as dvc, stopped_together(dvc):
         for line in dvc.stdout or ():
             print(line, end="", flush=True)
             outcome = announced.get(line.strip(), outcome)

@@ -1,0 +1,79 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline_tasks.errors import ConfigError, TransientError
+from pipeline_tasks.lineage.checkout import check_out, share_remote
+from pipeline_tasks.lineage.git import answer
+
+
+def git(root: Path, *arguments: str) -> None:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def origin(tiny_pipeline: Path) -> Path:
+    git(tiny_pipeline, "branch", "--move", "trunk")
+    git(tiny_pipeline, "tag", "dataset-1")
+    return tiny_pipeline
+
+
+def test_a_branch_and_a_commit_can_be_checked_out(origin, tmp_path):
+    first = answer(origin, "rev-parse", "HEAD")
+    check_out(origin.as_uri(), "trunk", tmp_path / "clone")
+    git(origin, "commit", "--allow-empty", "--message", "second")
+    check_out(origin.as_uri(), "trunk", tmp_path / "clone")
+    assert answer(tmp_path / "clone", "rev-parse", "HEAD") == answer(origin, "rev-parse", "HEAD")
+    check_out(origin.as_uri(), str(first), tmp_path / "clone")
+    assert answer(tmp_path / "clone", "rev-parse", "HEAD") == first
+
+
+def test_a_clone_forgets_its_own_changes_and_tags_and_keeps_its_data(origin, tmp_path):
+    clone = tmp_path / "clone"
+    check_out(origin.as_uri(), "trunk", clone)
+    (clone / "dvc.yaml").write_text("stages: {}")
+    (clone / "data").mkdir()
+    (clone / "data/kept").write_text("data")
+    git(clone, "tag", "dataset-2")
+    check_out(origin.as_uri(), "trunk", clone)
+    assert (clone / "dvc.yaml").read_text() == (origin / "dvc.yaml").read_text()
+    assert (clone / "data/kept").exists()
+    assert answer(clone, "tag") == "dataset-1"
+
+
+def test_a_folder_with_something_else_is_refused(origin, tmp_path):
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/mine.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty and no git repository"):
+        check_out(origin.as_uri(), "trunk", tmp_path / "clone")
+    (tmp_path / "clone/mine.txt").unlink()
+    check_out(origin.as_uri(), "trunk", tmp_path / "clone")
+    with pytest.raises(ConfigError, match="is no clone of https://host/other"):
+        check_out("https://me:secret@host/other", "trunk", tmp_path / "clone")
+
+
+def test_a_repository_out_of_reach_may_come_back_and_leaves_nothing(origin, tmp_path):
+    with pytest.raises(TransientError, match="`git clone` failed"):
+        check_out((tmp_path / "nowhere").as_uri(), "trunk", tmp_path / "clone")
+    assert not (tmp_path / "clone").exists()
+
+
+@pytest.mark.parametrize("revision", ["release", "0" * 40, "--upload-pack=true", "HEAD:dvc.yaml"])
+def test_a_revision_that_is_not_there_is_named(origin, tmp_path, revision):
+    with pytest.raises(ConfigError, match=f"no revision '{revision}'"):
+        check_out(origin.as_uri(), revision, tmp_path / "clone")
+
+
+def test_the_environment_names_the_remote_of_this_clone_alone(origin, tmp_path, monkeypatch):
+    clone = tmp_path / "clone"
+    check_out(origin.as_uri(), "trunk", clone)
+    share_remote(clone)
+    assert not (clone / ".dvc/config.local").exists()
+    monkeypatch.setenv("DEFECTLINE_REMOTE", "s3://bucket/place")
+    share_remote(clone)
+    share_remote(clone)
+    told = (clone / ".dvc/config.local").read_text()
+    assert "url = s3://bucket/place" in told and "remote = shared" in told
+    assert answer(clone, "status", "--porcelain") == ""
