@@ -22,11 +22,13 @@ COMMANDS = (
     "pretrain",
     "train",
     "masks",
+    "part",
     "generate",
     "validate",
     "choose",
     "evaluate",
     "repro",
+    "node",
     "publish",
     "register",
     "promote",
@@ -36,15 +38,17 @@ COMMANDS = (
     "compare",
     "withdraw",
     "export",
+    "kubeflow",
 )
 
-QUIET = {"TRANSFORMERS_VERBOSITY": "error"}
-"""Environment for libraries that would tell more than anybody needs, unless the user has set it."""
+LIBRARIES = {"TRANSFORMERS_VERBOSITY": "error", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment for libraries, unless the user has set it: they tell no more than anybody needs, and NumPy's sums are the
+same on machines with other numbers of cores (torch's threads are in params.yaml)."""
 
 
 def main() -> None:
     """Run the command line; an expected error prints its message and exits with its status, a crash with CRASHED."""
-    for name, value in QUIET.items():
+    for name, value in LIBRARIES.items():
         os.environ.setdefault(name, value)
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     for name in COMMANDS:

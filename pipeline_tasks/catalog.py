@@ -1,11 +1,21 @@
 """catalog.yaml: which products and defects there are. dvc.yaml fans its stages out over it."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.schema import GOOD
@@ -16,6 +26,10 @@ SHELL_CHARACTERS = frozenset('"$`\\\n')
 UNKNOWN_LICENCE = "unknown"
 LICENCE_CHARACTERS = 200
 """Longest name of a licence."""
+PARTS = "data/parts"
+"""Where the parts of defects lie, see dvc.yaml: PARTS/product/defect/number."""
+WITHOUT_PARTS = "data/masks/{product}/{defect}.refused.json"
+"""What stands in for the folder of the parts of a defect that is made in one piece: DVC wants a path that is there."""
 
 
 def check_name(name: str) -> str:
@@ -71,8 +85,8 @@ class Generator(_Entry):
     prompts: FolderPath
 
 
-class Defect(_Entry):
-    """One defect of one product, made as it is seen on `source`: that product, or another one (zero-shot)."""
+class _Made(_Entry):
+    """What is made of a defect of one product, as it is seen on `source`: that product, or another one (zero-shot)."""
 
     product: Name
     source: Name
@@ -81,12 +95,44 @@ class Defect(_Entry):
     defect: Annotated[str, AfterValidator(_check_defect)]
 
 
+class Part(_Made):
+    """One of `parts` parts of a defect's pairs, from 0: a stage of its own, which may run on a machine of its own."""
+
+    part: NonNegativeInt
+    parts: PositiveInt
+
+
+class Defect(_Made):
+    """One defect of one product, made in one piece or put together of `parts`: the folder they are in."""
+
+    parts: FolderPath
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_piece(cls, given: Any) -> Any:
+        """Complete an entry as they were before there were parts."""
+        if isinstance(given, dict) and given.keys() >= {"product", "defect"}:
+            return {"parts": WITHOUT_PARTS.format_map(given)} | given
+        return given
+
+    def in_parts(self, number: int) -> "Defect":
+        """Return the defect made in so many parts; 0: in one piece."""
+        path = f"{PARTS}/{self.product}/{self.defect}" if number else WITHOUT_PARTS.format(**dict(self))
+        return self.model_copy(update={"parts": path})
+
+    def parts_of(self, number: int) -> "dict[str, Part]":
+        """Return so many parts of the defect, by their keys."""
+        own = self.model_dump(exclude={"parts"})
+        return {f"{self.product}-{self.defect}-{part}": Part(**own, part=part, parts=number) for part in range(number)}
+
+
 class Catalog(_Entry):
-    """The whole of catalog.yaml. A defect's key is '{product}-{defect}'."""
+    """The whole of catalog.yaml. A defect's key is '{product}-{defect}', a part's '{product}-{defect}-{part}'."""
 
     products: Annotated[dict[Name, Product], Field(min_length=1)]
     generators: Annotated[dict[Name, Generator], Field(min_length=1)]
     defects: Annotated[dict[str, Defect], Field(min_length=1)]
+    parts: dict[str, Part] = {}
 
     @model_validator(mode="after")
     def _keys_match(self) -> "Catalog":
@@ -99,6 +145,25 @@ class Catalog(_Entry):
             if item.generator not in self.generators:
                 raise ValueError(f"defects: '{key}' names generator '{item.generator}', which is not among them")
         return self
+
+    @model_validator(mode="after")
+    def _parts_match(self) -> "Catalog":
+        number = Counter((part.product, part.defect) for part in self.parts.values())
+        made = {key: item.in_parts(number[item.product, item.defect]) for key, item in self.defects.items()}
+        parts = {k: part for d in made.values() for k, part in d.parts_of(number[d.product, d.defect]).items()}
+        if wrong := [*_differing(self.defects, made), *_differing(self.parts, parts)]:
+            raise ValueError(
+                f"parts: they do not go with the defects, see '{wrong[0]}'; write the catalog again with "
+                "`defectline catalog FOLDER --parts NUMBER`"
+            )
+        return self
+
+    def in_parts(self, number: int) -> "Catalog":
+        """Return the catalog with each defect made in so many parts; 1: in one piece."""
+        several = number if number > 1 else 0
+        defects = {key: defect.in_parts(several) for key, defect in self.defects.items()}
+        parts = {key: part for defect in defects.values() for key, part in defect.parts_of(several).items()}
+        return self.model_copy(update={"defects": defects, "parts": parts})
 
     def defects_of(self, product: str) -> list[str]:
         """Return the names of a product's defects, zero-shot ones too, in the catalog's order."""
@@ -119,6 +184,10 @@ class Catalog(_Entry):
     def to_yaml(self) -> str:
         """Return the catalog as YAML text."""
         return to_yaml(self.model_dump())
+
+
+def _differing(ours: Mapping[str, _Entry], theirs: Mapping[str, _Entry]) -> list[str]:
+    return sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
 
 
 def slug(text: str) -> str:

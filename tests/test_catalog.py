@@ -45,6 +45,53 @@ def test_a_catalog_comes_back_as_it_was_written(tmp_path):
     assert load_catalog(path) == catalog
 
 
+def test_a_catalog_from_before_there_were_parts_has_none_and_one_with_parts_comes_back(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(GIVEN)
+    catalog = load_catalog(path)
+    assert catalog.parts == {} and catalog.defects["tile-crack"].parts == "data/masks/tile/crack.refused.json"
+    several = catalog.in_parts(3)
+    assert several.defects["tile-crack"].parts == "data/parts/tile/crack"
+    crack = several.parts["tile-crack-2"]
+    assert (crack.product, crack.source, crack.generator, crack.defect) == ("tile", "plate", "shared", "crack")
+    assert (crack.part, crack.parts, len(several.parts)) == (2, 3, 3 * 3)
+    path.write_text(several.to_yaml())
+    assert load_catalog(path) == several
+    assert several.in_parts(1) == catalog
+
+
+def test_one_defect_alone_may_be_made_in_parts(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(GIVEN)
+    catalog = load_catalog(path)
+    several = catalog.in_parts(2)
+    parts = {key: part for key, part in several.parts.items() if part.defect == "pit"}
+    mixed = catalog.model_copy(
+        update={"parts": parts, "defects": catalog.defects | {"plate-pit": several.defects["plate-pit"]}}
+    )
+    path.write_text(mixed.to_yaml())
+    assert load_catalog(path) == mixed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("part: 1, parts: 2}", "part: 2, parts: 2}", "plate-pit-1"),
+        ("plate-pit-1:", "plate-pit-2:", "plate-pit-1"),
+        ("parts: data/parts/plate/pit}", "parts: data/masks/plate/pit.refused.json}", "plate-pit"),
+        ("defect: crack, part: 0", "defect: hole, part: 0", "tile-crack-0"),
+    ],
+)
+def test_parts_that_do_not_go_with_their_defect_are_told(tmp_path, old, new, key):
+    path = tmp_path / "catalog.yaml"
+    path.write_text(GIVEN)
+    text = load_catalog(path).in_parts(2).to_yaml().replace("\n    ", " ")
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=rf"they do not go with the defects, see '{key}'; .*catalog FOLDER --parts"):
+        load_catalog(path)
+
+
 def test_a_licence_comes_back_as_it_was_written_and_is_unknown_where_none_is(tmp_path):
     path = tmp_path / "catalog.yaml"
     path.write_text(GIVEN)

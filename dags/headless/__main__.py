@@ -34,7 +34,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, home: Home) -> int:
     if options.command == "refresh":
-        order = Order(options.data, options.layout, options.shared, options.profile, options.licence)
+        order = Order(options.data, options.layout, options.shared, options.profile, options.licence, options.parts)
         return 0 if refresh(home, order, options.port) else 1
     if options.command == "retrain":
         return 0 if retrain(home, options.port) else 1
@@ -59,6 +59,7 @@ def _parse() -> argparse.Namespace:
             chosen.add_argument("--layout", help="how it lies there, instead of what is detected")
             chosen.add_argument("--licence", help="of what lies there, for the cards")
             chosen.add_argument("--shared", action="store_true", help="with one generator for all products in it")
+            chosen.add_argument("--parts", type=int, help="of each defect's pairs, made side by side")
             chosen.add_argument("--profile", help="set the parameters of profiles/PROFILE.yaml first")
         if name == "up":
             chosen.add_argument("--mlflow-port", type=int, help="of MLflow's pages; a free one is chosen otherwise")

@@ -33,13 +33,16 @@ NO_SCHEDULES = {"DEFECTLINE_SCHEDULE": "none", "DEFECTLINE_AUDIT_SCHEDULE": "non
 
 @dataclass(frozen=True)
 class Order:
-    """What to refresh: raw samples to catalog first, their layout and licence, one generator for all; a profile."""
+    """What to refresh: raw samples to catalog first, their layout and licence, one generator for all, how many parts of
+    each defect's pairs; a profile.
+    """
 
     data: str | None = None
     layout: str | None = None
     shared: bool = False
     profile: str | None = None
     licence: str | None = None
+    parts: int | None = None
 
 
 def refresh(home: Home, order: Order, port: int | None) -> bool:
@@ -143,6 +146,7 @@ def _take_stock(home: Home, order: Order) -> str:
     if order.data is not None:
         named = ["--layout", order.layout] if order.layout else []
         named += ["--licence", order.licence] if order.licence else []
+        named += ["--parts", str(order.parts)] if order.parts else []
         _call(home, "catalog", order.data, *named, *(["--shared"] if order.shared else []))
     return load_graph(home.root).digest
 

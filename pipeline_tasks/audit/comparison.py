@@ -143,7 +143,7 @@ def _commands(side: Side) -> dict[str, Any]:
 
 def _entries(catalog: Catalog) -> dict[str, Any]:
     """Return a catalog's entries by kind and name: 'defect plate-pit'."""
-    kinds = {"products": "product", "generators": "generator", "defects": "defect"}
+    kinds = {"products": "product", "generators": "generator", "defects": "defect", "parts": "part"}
     sections = ((kind, catalog.model_dump()[section]) for section, kind in kinds.items())
     return {f"{kind} {name}": entry for kind, found in sections for name, entry in found.items()}
 

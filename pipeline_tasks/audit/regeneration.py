@@ -20,7 +20,7 @@ from pipeline_tasks.audit.chain import Link, Verdict
 from pipeline_tasks.audit.pair_likeness import Likeness, likeness
 from pipeline_tasks.audit.stage_links import Ground
 from pipeline_tasks.audit.tables import Tables, unread
-from pipeline_tasks.catalog import Catalog
+from pipeline_tasks.catalog import PARTS, Catalog
 from pipeline_tasks.errors import DataError, DefectlineError
 from pipeline_tasks.lineage.lock import Output
 from pipeline_tasks.manifest import read_manifest, read_selected
@@ -168,10 +168,13 @@ def _command(ground: Ground, stage: str, indices: Iterable[int], pairs: str) -> 
 def _place_inputs(ground: Ground, stage: str) -> None:
     """Fetch what a stage reads of other stages to its place in the tree; git's files are there.
 
-    Raises DataError if it cannot be had, or lies outside of the tree.
+    Its parts stay away: they hold the pairs themselves. Raises DataError if an input cannot be had, or lies outside of
+    the tree.
     """
     for dep in ground.lock.stages[stage].get("deps", []):
         path = PurePosixPath(dep["path"])
+        if path.is_relative_to(PARTS):
+            continue
         within = {output: md5 for output, md5 in ground.outputs.items() if path in output.parents}
         for place, md5 in (within or {path: dep.get("md5", "")}).items():
             target = ground.tree / place

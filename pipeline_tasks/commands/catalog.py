@@ -13,6 +13,7 @@ def catalog(
     data: Annotated[Path, typer.Argument(help="folder of one product, or of several products' folders, or a CSV list")],
     layout: Annotated[str | None, typer.Option(help="how the folders lie, instead of what is detected")] = None,
     shared: Annotated[bool, typer.Option("--shared", help="one generator for all products together")] = False,
+    parts: Annotated[int, typer.Option(min=1, help="make each defect's pairs in so many stages, side by side")] = 1,
     licence: Annotated[str | None, typer.Option(help="of these samples: an SPDX identifier, or in words")] = None,
     output: Annotated[Path, typer.Option(help="file to write")] = Path("catalog.yaml"),
 ) -> None:
@@ -31,13 +32,17 @@ def catalog(
             "change it, or empty zero_shot"
         )
     found, notes = discover(data, shared, params.zero_shot, layout)
-    found = found.licensed(_licences(found, licence, output))
+    found = found.licensed(_licences(found, licence, output)).in_parts(parts)
     check_zero_shot(params.prompts, found)
     text = f"# Written by `defectline catalog`; dvc.yaml fans out over it.\n{found.to_yaml()}"
     if not output.exists() or output.read_text() != text:
         with atomic_file(output) as partial:
             partial.write_text(text)
     pruned = prune(output.resolve().parent)  # always: an earlier call may have been stopped before it came to this
+    if parts > max(1, shards := params.masks.pairs_per_defect // params.generate.shard_pairs):
+        notes.append(
+            f"{parts} parts, but {shards} whole shards (generate.shard_pairs) in masks.pairs_per_defect: some are empty"
+        )
     notes += [f"stage {stage} is gone; DVC's cache keeps its outputs" for stage in pruned.stages]
     notes += [f"{path}: left where it is, it holds files that are not DVC's" for path in pruned.left]
     for note in notes:

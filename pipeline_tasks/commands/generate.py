@@ -2,9 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +11,7 @@ import typer
 from pipeline_tasks.commands.names import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from pipeline_tasks.schema import MaskRow, Pair, Rejected, Sample
+    from pipeline_tasks.commands.pair_maker import Maker
 
 
 def generate(
@@ -29,98 +25,60 @@ def generate(
     pretrained: Annotated[Path, typer.Option()],
     model: Annotated[Path, typer.Option()],
     pairs: Annotated[Path, typer.Option()],
+    parts: Annotated[Path | None, typer.Option(help="folder of what `defectline part` made, if any")] = None,
     only: Annotated[
         list[int] | None, typer.Option(help="make just the pair with this pair_index again, or these; --pairs is new")
     ] = None,
 ) -> None:
     """Generate as many pairs of one defect as are asked for; a killed run resumes after its last finished shard."""
-    import torch
-
-    from pipeline_tasks.backends import load_backend
-    from pipeline_tasks.backends.protocol import Graded
+    from pipeline_tasks.commands.pair_maker import Inputs, load_maker
+    from pipeline_tasks.commands.pair_shards import Shards, made_in_parts
+    from pipeline_tasks.commands.processes import is_main_process, spread_over_devices, together
     from pipeline_tasks.commands.remake import remake
     from pipeline_tasks.commands.work import folder_of, this_run
     from pipeline_tasks.params import load_params
-    from pipeline_tasks.prompts import read_prompts
-    from pipeline_tasks.schema import STRENGTH, MaskRow, Sample, StrengthTrial
-    from pipeline_tasks.stages import generate as stage
-    from pipeline_tasks.storage import make_room, read_rows, replace_folder, write_rows
+    from pipeline_tasks.stages.generate import whole_shards
+    from pipeline_tasks.storage import make_room, replace_folder
 
     params = load_params()
-    torch.set_num_threads(params.generate.threads)
-    asked, what = params.masks.pairs_per_defect, f"{product} {defect}"
-    inputs = [masks, samples, normals, prompts, pretrained, model]
-    made_by = this_run(inputs, [params.run, params.backend, params.generate, asked])
-    backend = load_backend(params, model, pretrained)
-    book = read_prompts(prompts).borrow(product, defect, source)
-    known = stage.known_defects(read_rows(samples, Sample))
-    sources = stage.Sources(partial(_by_path, samples), partial(_by_path, normals), book, known)
-    if only:
-        make_again = partial(stage.run_again, params.generate, backend, sources, made_by)
-        remake(masks, {*only}, params.generate.block_pairs, pairs, make_again)
-        print(f"{what}: made again by {backend.name}: {', '.join(map(str, sorted({*only})))}")
+    if not only and spread_over_devices(params.generate.device):
         return
-    work = _begun(folder_of("generate", f"{product}-{defect}", made_by.run_id))
-    numbered = groupby(read_rows(masks, MaskRow), key=lambda row: row.pair_index // params.generate.shard_pairs)
-    shards = ((work / f"{number:05d}.parquet", rows) for number, rows in numbered)
-    _fill(shards, asked, what, partial(stage.run, params.generate, backend, sources, made_by))
+    asked, size, what = params.masks.pairs_per_defect, params.generate.shard_pairs, f"{product} {defect}"
+    inputs = Inputs(masks, samples, normals, prompts, pretrained, model)
+    made_by = this_run(inputs, [params.run, params.backend, params.generate, asked])
+    with together(params.generate.device) as team:
+        maker = load_maker(params, inputs, made_by, product, defect, source)
+        if only:
+            remake(masks, {*only}, params.generate.block_pairs, pairs, maker.make_again)
+            print(f"{what}: made again by {maker.backend.name}: {', '.join(map(str, sorted({*only})))}")
+            return
+        work = folder_of("generate", f"{product}-{defect}", made_by.run_id)
+        elsewhere = made_in_parts(parts, made_by.run_id) if parts else {}
+        shards = Shards(work, masks, size, maker.make, elsewhere)
+        team.begin(shards.begin)
+        if team.size > 1:
+            shards.make_whole(team.share(whole_shards(asked, size)), team.label(f"generate {what}"))
+    if is_main_process():
+        shards.fill(asked, f"generate {what}")
+        _try_strengths(maker, masks, work)
+        shards.gather()
+        make_room(pairs)
+        replace_folder(work, pairs)
+        shutil.rmtree(work.parent, ignore_errors=True)
+        _tell(what, maker.backend.name, pairs, asked)
+
+
+def _try_strengths(maker: "Maker", masks: Path, work: Path) -> None:
+    """Make a few masks at rising strengths of the defect, if the generator can."""
+    from pipeline_tasks.backends.protocol import Graded
+    from pipeline_tasks.schema import STRENGTH, MaskRow, StrengthTrial
+    from pipeline_tasks.stages.generate import try_strengths
+    from pipeline_tasks.storage import read_rows, write_rows
+
     tried = work / STRENGTH / "00000.parquet"
-    if isinstance(backend, Graded) and not tried.exists():
-        rows_tried = list(islice(read_rows(masks, MaskRow), params.generate.dit.trials))
-        write_rows(tried, stage.try_strengths(backend, sources, rows_tried), StrengthTrial)
-    make_room(pairs)
-    replace_folder(work, pairs)
-    shutil.rmtree(work.parent, ignore_errors=True)
-    _tell(what, backend.name, pairs, asked)
-
-
-def _begun(work: Path) -> Path:
-    """Return the folder of the run's unfinished work, which holds nothing half written."""
-    from pipeline_tasks.storage import PARTIAL
-
-    work.mkdir(parents=True, exist_ok=True)
-    for unfinished in work.rglob(f"*{PARTIAL}"):
-        unfinished.unlink()
-    return work
-
-
-def _fill(
-    shards: "Iterable[tuple[Path, Iterable[MaskRow]]]",
-    asked: int,
-    what: str,
-    make: "Callable[[list[MaskRow], int], Iterable[Pair | Rejected]]",
-) -> None:
-    """Write shard after shard, each of its own rows, until there are as many pairs as were asked for."""
-    from pipeline_tasks.progress import track
-    from pipeline_tasks.schema import REJECTED, Pair, Rejected
-    from pipeline_tasks.storage import open_table, write_rows
-
-    kept = 0
-    with track(range(asked), f"generate {what}") as bar:
-        for shard, rows in shards:
-            finished = shard.parent / REJECTED / shard.name
-            if finished.exists():
-                kept += open_table(shard, Pair).metadata.num_rows
-            else:
-                rejected: list[Rejected] = []
-                kept += write_rows(shard, _kept(make(list(rows), asked - kept), rejected, bar.update), Pair)
-                write_rows(finished, rejected, Rejected)
-            bar.update(kept - bar.n)
-            if kept == asked:
-                return
-
-
-def _kept(
-    results: "Iterable[Pair | Rejected]", rejected: "list[Rejected]", advance: "Callable[[], object]"
-) -> "Iterator[Pair]":
-    from pipeline_tasks.schema import Pair
-
-    for result in results:
-        if isinstance(result, Pair):
-            advance()
-            yield result
-        else:
-            rejected.append(result)
+    if isinstance(maker.backend, Graded) and not tried.exists():
+        rows = list(islice(read_rows(masks, MaskRow), maker.params.dit.trials))
+        write_rows(tried, try_strengths(maker.backend, maker.sources, rows), StrengthTrial)
 
 
 def _tell(what: str, backend: str, pairs: Path, asked: int) -> None:
@@ -138,10 +96,3 @@ def _tell(what: str, backend: str, pairs: Path, asked: int) -> None:
         used = f"its {made + lost} masks, those in reserve included, are used up, and {lost} pairs were rejected"
         why = used if made + lost else "there is no mask of it"
         print(f"warning: {what}: {asked - made} pairs fewer than asked for: {why}")
-
-
-def _by_path(table: Path, paths: set[str]) -> "Mapping[str, Sample]":
-    from pipeline_tasks.manifest import read_selected
-    from pipeline_tasks.schema import Sample
-
-    return {sample.source_path: sample for sample in read_selected([table], Sample, "source_path", paths)}

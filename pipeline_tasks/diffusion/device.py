@@ -23,7 +23,12 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+def count_devices(wanted: str) -> int:
+    """Return how many GPUs 'auto', 'cpu' or 'cuda' means here; 1 on a CPU. Raises as `pick_device`."""
+    return torch.cuda.device_count() if pick_device(wanted).type == "cuda" else 1
+
+
 def check_devices(wanted: str, processes: int) -> None:
     """Raise ConfigError if `processes` processes on 'auto', 'cpu' or 'cuda' would not have a GPU each."""
-    if pick_device(wanted).type == "cuda" and processes > torch.cuda.device_count():
-        raise ConfigError(f"params.yaml: processes is {processes}, but PyTorch sees {torch.cuda.device_count()} GPUs")
+    if pick_device(wanted).type == "cuda" and processes > count_devices(wanted):
+        raise ConfigError(f"params.yaml: processes is {processes}, but PyTorch sees {count_devices(wanted)} GPUs")

@@ -2,10 +2,14 @@
 
 Resolving the graph with DVC takes about a second, so it is cached under .work/, keyed on the content of every file it
 is made from. A scheduler that parses its DAG files every few seconds then reads one JSON file and never imports DVC.
+Nothing else is written: where the repository is a read-only checkout, the cache lies among this user's temporary files.
 """
 
 import hashlib
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -98,22 +102,27 @@ def load_graph(root: Path) -> Graph:
     Raises ConfigError if dvc.yaml cannot be read or resolved, or if a stage lacks its `meta`.
     """
     digest = graph_digest(root)
-    cached = _read_cache(root / CACHE)
+    place = _cache_file(root, digest)
+    cached = _read_cache(place)
     if cached is not None and cached.digest == digest:
         return cached
     graph = Graph(digest, _resolve(root))
-    with suppress(StorageError):  # a read-only checkout only loses the cache
-        replace_text(root / CACHE, json.dumps(asdict(graph), indent=1))
+    with suppress(StorageError):  # without a cache it is resolved each time
+        replace_text(place, json.dumps(asdict(graph), indent=1))
     return graph
 
 
 def graph_digest(root: Path) -> str:
     """Return the SHA-256 (hex) of all that decides the graph: dvc.yaml, params.yaml and the files of its `vars`."""
     digest = hashlib.sha256()
-    for name in ("dvc.yaml", "params.yaml", *_vars_files(root / "dvc.yaml")):
+    for name in _deciding_files(root):
         content = (root / name).read_bytes() if (root / name).is_file() else b""
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _deciding_files(root: Path) -> tuple[str, ...]:
+    return ("dvc.yaml", "params.yaml", *_vars_files(root / "dvc.yaml"))
 
 
 def _vars_files(path: Path) -> list[str]:
@@ -128,8 +137,23 @@ def _vars_files(path: Path) -> list[str]:
     return [entry.partition(":")[0] for entry in entries if isinstance(entry, str)]
 
 
+def _cache_file(root: Path, digest: str) -> Path:
+    """Return where the graph is kept: in the repository or, if nothing can be written there, in a folder of our own."""
+    folder = (root / CACHE).parent
+    if os.access(folder if folder.exists() else root, os.W_OK):
+        return root / CACHE
+    return _own_folder() / f"graph-{digest}.json"
+
+
+def _own_folder() -> Path:
+    """Return the folder of this user's temporary files."""
+    return Path(tempfile.gettempdir()) / f"defectline-{os.getuid()}"
+
+
 def _read_cache(path: Path) -> Graph | None:
     try:
+        if path.stat().st_uid != os.getuid() and path.parent == _own_folder():
+            return None  # what another user has put there is not believed
         content = json.loads(path.read_text())
         return Graph(content["digest"], tuple(_restored(**stage) for stage in content["stages"]))
     except (OSError, ValueError, KeyError, TypeError):
@@ -142,16 +166,29 @@ def _restored(upstream: list[str], inputs: list[str], outputs: list[str], **rest
 
 
 def _resolve(root: Path) -> tuple[Stage, ...]:
+    """Resolve dvc.yaml in a copy of what decides it: DVC would write into the repository and look through its data."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    try:
-        with Repo(str(root)) as repo:
-            edges = repo.index.graph
-            own = [stage for stage in edges if stage.path_in_repo == "dvc.yaml"]
-            return tuple(_neutral(stage, [up.name for up in edges.successors(stage) if up in own]) for stage in own)
-    except DvcException as error:
-        raise ConfigError(f"{root / 'dvc.yaml'}: DVC cannot resolve it: {error}; check it with `dvc status`") from error
+    with tempfile.TemporaryDirectory(prefix="defectline-") as folder:
+        try:
+            _copy(root, Path(folder), *_deciding_files(root), ".dvc/config")
+            with Repo(folder, config={"core": {"no_scm": True, "site_cache_dir": folder}}) as repo:
+                edges = repo.index.graph
+                return tuple(_neutral(stage, [up.name for up in edges.successors(stage)]) for stage in edges)
+        except DvcException as error:
+            reason = str(error).replace(f"{os.path.relpath(folder)}{os.sep}", "")
+            older = "where catalog.yaml lacks a key, write it again with `defectline catalog FOLDER`"
+            named = f"{root / 'dvc.yaml'}: DVC cannot resolve it"
+            raise ConfigError(f"{named}: {reason}; {older}; see `dvc status`") from error
+
+
+def _copy(source: Path, target: Path, *names: str) -> None:
+    """Copy those of the files that are there."""
+    for name in names:
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
 
 
 def _neutral(stage: Any, upstream: list[str]) -> Stage:
@@ -160,7 +197,7 @@ def _neutral(stage: Any, upstream: list[str]) -> Stage:
         meta = {key: stage.meta[key] for key in ("gpu", "cpus", "memory", "disk", "timeout_minutes")}
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, cpus, memory, disk and timeout_minutes"
+            f"dvc.yaml: stage '{stage.name}': meta is {stage.meta}; it needs gpu, cpus, memory, disk, timeout_minutes"
         ) from error
     return Stage(
         name=stage.name,

@@ -95,7 +95,7 @@ def load_lock(root: Path, catalog: Catalog) -> Lock:
 def parse_lock(root: Path, text: str, catalog: Catalog) -> Lock:
     """Return what the `text` of a dvc.lock says, as `load_lock` does."""
     stages = yaml.safe_load(text)["stages"]
-    items = {*catalog.products, *catalog.generators, *catalog.defects}
+    items = {*catalog.products, *catalog.generators, *catalog.defects, *catalog.parts}
     return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
 
 

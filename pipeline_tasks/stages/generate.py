@@ -41,6 +41,23 @@ def known_defects(samples: Iterable[Sample]) -> KnownDefects:
     return judgement.known_defects(of_base(samples, "generate"))
 
 
+def whole_shards(asked: int, shard_pairs: int) -> range:
+    """Return the numbers of the shards that hold a pair, or its rejection, of each of their mask rows in any case.
+
+    They are those that lie wholly in the first `asked` rows: what is rejected before can only make more of the later
+    rows needed.
+    """
+    return range(asked // shard_pairs)
+
+
+def share_of(shards: range, part: int, parts: int) -> range:
+    """Return those of `shards`, consecutive ones, that are made in the `part`th of `parts`, from 0.
+
+    None, if there are more parts than shards. Each shard is in one part, and no part has two more than another.
+    """
+    return shards[len(shards) * part // parts : len(shards) * (part + 1) // parts]
+
+
 def run(
     params: Generate, backend: Backend, sources: Sources, made_by: MadeBy, shard: Sequence[MaskRow], wanted: int
 ) -> Iterator[Pair | Rejected]:

@@ -1,29 +1,17 @@
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_project import call, make_project
+from published_project import published_once
+from tiny_project import call
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny project, refreshed and published once for all workers, its data set promoted and a detector trained."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    root = shared / "published" / "project"
-    with (shared / "published.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if not (root / "done").exists():
-            make_project(root, retrain={"detectors": ["unet"]})
-            call(root, "dvc", "repro", "--quiet")
-            call(root, "defectline", "publish")
-            call(root, "defectline", "promote", "plate", "1", "--reason", "a trial")
-            call(root, "defectline", "retrain", "--product", "plate")
-            (root / "done").touch()
-    return root
+    return published_once(tmp_path_factory)
 
 
 @pytest.fixture

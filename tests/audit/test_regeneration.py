@@ -175,6 +175,13 @@ def test_inputs_do_not_land_outside_of_the_tree(version):
     assert not (version.root / "stolen").exists()
 
 
+def test_parts_are_not_fetched_to_make_a_pair_again(version):
+    ground = version.ground()
+    ground.lock.stages["generate@plate-pit"]["deps"] = [{"path": "data/parts/plate/pit", "md5": "0" * 32}]
+    links = list(regeneration_links(ground, CATALOG, 9, False, None))
+    assert "data/parts" not in " ".join(link.found for link in links) and not (ground.tree / "data/parts").exists()
+
+
 def test_inputs_that_cannot_be_had_are_told(version):
     ground = version.ground()
     ground.lock.stages["generate@plate-pit"]["deps"] = [{"path": "data/models/plate", "md5": "0" * 32}]

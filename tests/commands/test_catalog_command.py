@@ -52,6 +52,19 @@ def test_one_generator_for_all_products_is_asked_for(defectline, product_folder)
     assert list(load_catalog().generators) == ["plate"], "and given up again"
 
 
+def test_parts_are_asked_for(defectline, product_folder):
+    product_folder.good(1).defect("pit", 1)
+    ran = defectline("catalog", "plate", "--parts", "3")
+    assert ran.out == (
+        "note: 3 parts, but 2 whole shards (generate.shard_pairs) in masks.pairs_per_defect: some are empty\n"
+        "catalog.yaml: products plate; defects plate-pit\n"
+    )
+    assert list(load_catalog().parts) == ["plate-pit-0", "plate-pit-1", "plate-pit-2"]
+    assert defectline("catalog", "plate", "--parts", "0").status == 2
+    assert "note" not in defectline("catalog", "plate").out
+    assert yaml.safe_load(Path("catalog.yaml").read_text())["parts"] == {}, "and given up again; DVC wants the key"
+
+
 def zero_shot(backend="dit"):
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["backend"]["name"], params["prompts"]["kind"] = backend, "disentangled"

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pipeline_tasks.commands import processes
 
@@ -46,3 +47,35 @@ def test_one_of_several_processes_is_the_main_one(monkeypatch, rank, launched, m
     if rank is not None:
         monkeypatch.setenv("RANK", rank)
     assert (processes.is_launched(), processes.is_main_process()) == (launched, main)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("FAKE_STATUS", "0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_a_command_runs_in_a_process_for_each_gpu(launched, two_gpus):
+    assert processes.spread_over_devices("auto")
+    (command,) = launched
+    assert "--nproc-per-node=2" in command
+
+
+@pytest.mark.parametrize(("device", "rank"), [("cpu", None), ("auto", "0")])
+def test_on_a_cpu_and_in_such_a_process_it_runs_by_itself(launched, two_gpus, monkeypatch, device, rank):
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert not processes.spread_over_devices(device)
+    assert launched == []
+
+
+def test_each_item_is_one_processes_own_and_the_first_prepares():
+    told = []
+    teams = [processes.Team(number, 3, lambda: told.append("wait")) for number in range(3)]
+    assert sorted(item for team in teams for item in team.share(range(10))) == list(range(10))
+    for team in teams:
+        team.begin(lambda: told.append("prepare"))
+    assert told == ["prepare", "wait", "wait", "wait"]
+    assert (teams[2].label("make"), processes.Team().label("make")) == ("make, process 3 of 3", "make")

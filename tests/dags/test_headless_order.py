@@ -25,6 +25,7 @@ from pipeline_tasks.params import load_params
         (["--data", "parts", "--shared", "--profile", "sd15"], Order("parts", shared=True, profile="sd15")),
         (["--data", "parts", "--licence", "CC BY 4.0"], Order("parts", licence="CC BY 4.0")),
         (["--data", "parts", "--layout", "visa"], Order("parts", layout="visa")),
+        (["--data", "parts", "--parts", "4"], Order("parts", parts=4)),
     ],
 )
 def test_the_command_line_is_passed_on(monkeypatch, options, order):
@@ -85,12 +86,13 @@ def parts(tiny_pipeline, product_folder):
 
 def test_profile_and_catalog_are_set_before_airflow_reads_them(parts, started):
     before = load_graph(parts).digest
-    assert refresh(Home(parts), Order("parts", shared=True, profile="quick", licence="CC BY 4.0"), None)
+    assert refresh(Home(parts), Order("parts", shared=True, profile="quick", licence="CC BY 4.0", parts=2), None)
     (given,) = started
     assert given.params.train.steps == 7
     assert list(given.catalog.products) == ["bolt", "nut"]
     assert {defect.generator for defect in given.catalog.defects.values()} == {"shared"}
     assert {product.licence for product in given.catalog.products.values()} == {"CC BY 4.0"}
+    assert {part.parts for part in given.catalog.parts.values()} == {2}
     assert given.digest == load_graph(parts).digest != before
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.lineage.graph import CACHE, load_graph
 
@@ -25,6 +26,8 @@ CATALOG = {
         "tile-pit": {"product": "tile", "defect": "pit", "source": "plate", **SHARED},
     },
 }
+CATALOG = yaml.safe_load(Catalog.model_validate(CATALOG).to_yaml())
+IN_PARTS = yaml.safe_load(Catalog.model_validate(CATALOG).in_parts(2).to_yaml())
 
 
 @pytest.fixture
@@ -35,14 +38,21 @@ def repository(tiny_pipeline: Path) -> Path:
     return tiny_pipeline
 
 
-def resolved_by_hand(root: Path) -> dict[str, dict]:
+@pytest.fixture
+def in_parts(repository: Path) -> Path:
+    """The same, with each defect in two parts."""
+    (repository / "catalog.yaml").write_text(yaml.safe_dump(IN_PARTS, sort_keys=False))
+    return repository
+
+
+def resolved_by_hand(root: Path, catalog: dict = CATALOG) -> dict[str, dict]:
     """Expand the `foreach`es of dvc.yaml with plain text substitution."""
     stages = {}
     for name, stage in yaml.safe_load((root / "dvc.yaml").read_text())["stages"].items():
-        for key, item in CATALOG[stage["foreach"].strip("${}")].items():
+        for key, item in catalog[stage["foreach"].strip("${}")].items():
             text = yaml.safe_dump(stage["do"]).replace("${key}", key)
             for field, value in item.items():
-                text = text.replace(f"${{item.{field}}}", value)
+                text = text.replace(f"${{item.{field}}}", str(value))
             stages[f"{name}@{key}"] = yaml.safe_load(text)
     return stages
 
@@ -67,8 +77,10 @@ def overlap(dependency: str, output: str) -> bool:
     return f"{dependency}/".startswith(f"{output}/") or f"{output}/".startswith(f"{dependency}/")
 
 
-def test_graph_equals_dvc_yaml(repository):
-    expected = resolved_by_hand(repository)
+@pytest.mark.parametrize(("root", "catalog"), [("repository", CATALOG), ("in_parts", IN_PARTS)])
+def test_graph_equals_dvc_yaml(request, root, catalog):
+    repository = request.getfixturevalue(root)
+    expected = resolved_by_hand(repository, catalog)
     graph = load_graph(repository)
     assert [stage.name for stage in graph.stages] == list(expected)
     for stage in graph.stages:
@@ -111,6 +123,27 @@ def test_a_generator_learns_from_its_own_products_alone_or_from_all(repository):
     assert (upstream["train@shared"], upstream["pretrain@shared"]) == (every | {"pretrain@shared"}, every)
     assert {"train@shared", "pretrain@shared", "masks@tile-crack"} <= upstream["generate@tile-crack"]
     assert not {"train@plate", "pretrain@plate"} & upstream["generate@tile-crack"]
+
+
+def test_a_defect_is_put_together_of_its_own_parts_which_wait_for_what_it_waits_for(in_parts):
+    stages = {stage.name: stage for stage in load_graph(in_parts).stages}
+    assert len([stage for stage in stages.values() if stage.group == "part"]) == 2 * 4
+    parts = {f"part@tile-pit-{number}" for number in range(2)}
+    joined, part = stages["generate@tile-pit"], stages["part@tile-pit-1"]
+    assert set(joined.upstream) == {*part.upstream, *parts}
+    assert set(part.upstream) >= {"masks@tile-pit", "train@shared"}
+    assert part.outputs == ("data/parts/tile/pit/1",)
+    assert set(load_graph(in_parts).sources(["data/parts/tile/pit"])) == {f"data/parts/tile/pit/{n}" for n in range(2)}
+
+
+@pytest.mark.parametrize("lacking", ["parts", "item.parts"])
+def test_the_catalog_of_an_earlier_release_is_told(repository, lacking):
+    older = {name: entries for name, entries in CATALOG.items() if name != lacking}
+    if lacking == "item.parts":
+        older["defects"] = {k: {f: v for f, v in d.items() if f != "parts"} for k, d in CATALOG["defects"].items()}
+    (repository / "catalog.yaml").write_text(yaml.safe_dump(older))
+    with pytest.raises(ConfigError, match=f"Could not find '{lacking}'; .* write it again with `defectline catalog"):
+        load_graph(repository)
 
 
 def test_a_cached_graph_is_read_without_dvc(repository):

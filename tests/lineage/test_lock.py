@@ -125,3 +125,11 @@ def test_stages_can_be_checked_alone(root):
     found.check_workspace(["generate@plate-pit"])
     with pytest.raises(PublicationError, match=r"1 outputs.*docs"):
         found.check_workspace(["validate@plate"])
+
+
+def test_parts_of_the_catalog_belong_to_the_version_and_others_do_not(root):
+    parts = {f"part@plate-pit-{number}": entry((f"data/parts/plate/pit/{number}", FOLDER_MD5)) for number in range(3)}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages() | parts}))
+    kept = load_lock(root, CATALOG.in_parts(2)).stages
+    assert [name for name in kept if name.startswith("part@")] == ["part@plate-pit-0", "part@plate-pit-1"]
+    assert load_lock(root, CATALOG).stages.keys() == stages().keys()

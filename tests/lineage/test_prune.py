@@ -62,6 +62,30 @@ def test_an_output_whose_listing_is_lost_stays_and_is_named(refreshed):
     assert prune(refreshed).left == ("data/pairs/plate/pit",)
 
 
+def set_parts(root, number):
+    catalog = yaml.safe_load((root / "catalog.yaml").read_text())
+    parts = {f"plate-pit-{part}": {"product": "plate", "defect": "pit", "part": part} for part in range(number)}
+    (root / "catalog.yaml").write_text(yaml.safe_dump(catalog | {"parts": parts}))
+
+
+def test_parts_that_are_no_more_go_and_the_others_stay(refreshed):
+    pipeline = yaml.safe_load((refreshed / "dvc.yaml").read_text())
+    stage, output = dict(pipeline["stages"]["generate"]["do"]), "data/parts/plate/pit/${item.part}"
+    stage |= {"cmd": f"sh stage.sh part-${{key}} {output} data/samples/plate", "outs": [output]}
+    pipeline["stages"]["part"] = {"foreach": "${parts}", "do": stage}
+    (refreshed / "dvc.yaml").write_text(yaml.safe_dump(pipeline))
+    set_parts(refreshed, 3)
+    for number in range(3):
+        reproduce_stage(refreshed, f"part@plate-pit-{number}")
+    set_parts(refreshed, 1)
+    pruned = prune(refreshed)
+    assert (pruned.stages, pruned.left) == (("part@plate-pit-1", "part@plate-pit-2"), ())
+    assert [path.name for path in (refreshed / "data/parts/plate/pit").iterdir()] == ["0"]
+    set_parts(refreshed, 0)
+    assert prune(refreshed).stages == ("part@plate-pit-0",)
+    assert not (refreshed / "data/parts").exists() and (refreshed / "data/pairs/plate/pit").exists()
+
+
 def test_without_a_lock_there_is_nothing_to_prune(tiny_pipeline):
     assert prune(tiny_pipeline).stages == ()
 

@@ -10,6 +10,7 @@ from settings import write_settings
 
 from pipeline_tasks.backends.judgement import Scores
 from pipeline_tasks.commands.generate import generate
+from pipeline_tasks.commands.part import part
 from pipeline_tasks.commands.train import train
 from pipeline_tasks.schema import GOOD, MaskRow, Pair, Sample
 from pipeline_tasks.storage import content_digest, read_rows, write_json, write_rows
@@ -46,10 +47,15 @@ def run_train(project: Path, to: str) -> str:
     return content_digest(project / to)
 
 
-def run_generate(project: Path, to: str, only: list[int] | None = None) -> str:
+def run_generate(project: Path, to: str, only: list[int] | None = None, parts: Path | None = None) -> str:
     """Generate into the folder `to` and return its digest."""
-    generate("plate", "pit", "plate", *(project / name for name in INPUTS), project / to, only)
+    generate("plate", "pit", "plate", *(project / name for name in INPUTS), project / to, parts, only)
     return content_digest(project / to)
+
+
+def run_part(project: Path, number: int, of: int, parts: Path) -> None:
+    """Generate a part into its folder below `parts`."""
+    part("plate", "pit", "plate", *(project / name for name in INPUTS), number, of, parts / str(number))
 
 
 def pairs_in(folder: Path) -> list[Pair]:

@@ -23,8 +23,11 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-def make_project(root: Path, **sections: dict[str, Any]) -> Path:
-    """Make the project at `root`, its catalog written and all of it committed; `sections` of params.yaml over TINY."""
+def make_project(root: Path, parts: int = 1, **sections: dict[str, Any]) -> Path:
+    """Make the project at `root`, its catalog written, each defect in so many parts, and all of it committed.
+
+    sections: of params.yaml, over TINY.
+    """
     compiled = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "pipeline_tasks", root / "pipeline_tasks", ignore=compiled)
     (root / ".dvc").mkdir()
@@ -33,7 +36,7 @@ def make_project(root: Path, **sections: dict[str, Any]) -> Path:
     write_settings(root, **{name: TINY.get(name, {}) | sections.get(name, {}) for name in {*TINY, *sections}})
     write_product(root / "data/raw/plate", 0, Counts(train_good=4, test_good=2, per_defect=5))
     call(root, "git", "init", "--quiet")
-    call(root, "defectline", "catalog", "data/raw/plate")
+    call(root, "defectline", "catalog", "data/raw/plate", "--parts", str(parts))
     call(root, "git", "add", ".")
     call(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", "Begin")
     return root
