@@ -7,7 +7,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 from assets import DATASET
 from schedules import by_cron
-from stage_tasks import RETRIES, DefectlineOperator, add_stage_tasks
+from stage_tasks import add_stage_tasks, task_maker
 
 from pipeline_tasks.lineage.graph import load_graph
 
@@ -23,16 +23,12 @@ with DAG(
     tags=["defectline"],
     **by_cron("DEFECTLINE_SCHEDULE", default="0 2 * * *"),
 ):
-    leaves = add_stage_tasks(graph, ROOT)
-    publish = DefectlineOperator(
-        task_id="publish",
-        command="defectline publish",
-        root=ROOT,
+    tasks = task_maker(ROOT)
+    leaves = add_stage_tasks(graph, tasks)
+    publish = tasks.publish(
         reads=[path for stage in graph.stages for path in stage.outputs],
         doc_md="Commit the lock, push the data to the remote, register the version.",
         execution_timeout=timedelta(hours=1),
         outlets=[DATASET],
-        retry_refusals=True,  # a remote that cannot be reached may be back in a moment
-        **RETRIES,
     )
     publish.set_upstream(leaves)

@@ -1,13 +1,12 @@
 """Whenever a data set is published: retrain the detectors of every product on the one that is champion."""
 
 import os
-import shlex
 from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, TaskGroup
 from assets import DATASET, DETECTOR
-from stage_tasks import RETRIES, AnnounceOperator, DefectlineOperator
+from stage_tasks import AnnounceOperator, task_maker
 
 from pipeline_tasks.lineage.graph import graph_digest
 from pipeline_tasks.lineage.products import product_names
@@ -24,18 +23,17 @@ with DAG(
     max_active_runs=1,
     tags=["defectline"],
 ):
+    tasks = task_maker(ROOT)
     with TaskGroup("retrain") as retrained:
         for product in products:
-            DefectlineOperator(
+            tasks.command(
+                ["retrain", "--product", product],
+                gpu=True,
                 task_id=product,
-                command=shlex.join(["defectline", "retrain", "--product", product]),
-                root=ROOT,
                 inlets=[DATASET],
                 makes=[f"detector/{product}"],
                 doc_md=f"Train, compare and register the detectors of {product}.",
                 execution_timeout=timedelta(hours=12),
-                pool="gpu",
-                **RETRIES,
             )
 
     announce = AnnounceOperator(

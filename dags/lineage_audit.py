@@ -5,14 +5,13 @@ It only reads. A broken link fails its product's task at once, and so the run, a
 """
 
 import os
-import shlex
 from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, TaskGroup
 from assets import BROKEN, DATASET
 from schedules import by_cron
-from stage_tasks import RETRIES, AnnounceOperator, DefectlineOperator
+from stage_tasks import AnnounceOperator, task_maker
 
 from pipeline_tasks.lineage.graph import graph_digest
 from pipeline_tasks.lineage.products import product_names
@@ -27,18 +26,17 @@ with DAG(
     tags=["defectline"],
     **by_cron("DEFECTLINE_AUDIT_SCHEDULE", default="0 4 * * SUN"),
 ):
+    tasks = task_maker(ROOT)
     with TaskGroup("audit") as audited:
         for product in product_names(ROOT):
-            DefectlineOperator(
+            tasks.command(
+                ["audit", "champion", "--product", product],
+                gpu=True,  # where there is one, pairs are made again on it
                 task_id=product,
-                command=shlex.join(["defectline", "audit", "champion", "--product", product]),
-                root=ROOT,
                 inlets=[DATASET],
                 reads=[f"detector/{product}"],
                 doc_md=f"Follow every link from the champions of {product} back to the raw samples.",
                 execution_timeout=timedelta(hours=6),
-                pool="gpu",  # where there is one, pairs are made again on it
-                **RETRIES,
             )
 
     alarm = AnnounceOperator(

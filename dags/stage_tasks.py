@@ -20,6 +20,7 @@ from pipeline_tasks.lineage.graph import Graph, Stage
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from pods import Pods
 
 REFUSED = 1
 """Exit status of `defectline` after an error it explains: bad input, a failed gate."""
@@ -109,29 +110,69 @@ class DefectlineOperator(LineageOperator):
         self.hook.send_sigterm()
 
 
-def add_stage_tasks(graph: Graph, root: Path) -> list[DefectlineOperator]:
+class Processes:
+    """Makes tasks that run in the repository at `root`, on the machine where Airflow runs them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def stage(self, stage: Stage) -> LineageOperator:
+        """Return a task that runs a stage."""
+        return self._task(["repro", stage.name], **stage_options(stage))
+
+    def publish(self, **options: Any) -> LineageOperator:
+        """Return a task that publishes what the stages have made."""
+        return self._task(["publish"], task_id="publish", retry_refusals=True, **options)
+
+    def command(self, arguments: list[str], gpu: bool, **options: Any) -> LineageOperator:
+        """Return a task that runs a command which needs all data of a version."""
+        return self._task(arguments, pool=pool_name(gpu), **options)
+
+    def _task(self, arguments: list[str], **options: Any) -> DefectlineOperator:
+        command = shlex.join(["defectline", *arguments])
+        return DefectlineOperator(command=command, root=self.root, **{**RETRIES, **options})
+
+
+def task_maker(root: Path) -> "Processes | Pods":
+    """Return what makes the tasks of the DAG in context: of pods, where DEFECTLINE_PODS names their settings.
+
+    Raises ConfigError if these are wrong.
+    """
+    if not (settings := os.environ.get("DEFECTLINE_PODS")):
+        return Processes(root)
+    from pods import Pods  # the provider for Kubernetes takes long to import
+
+    return Pods(root, Path(settings))
+
+
+def add_stage_tasks(graph: Graph, tasks: "Processes | Pods") -> list[LineageOperator]:
     """Add a task for every stage to the DAG in context, in the graph's order, and return those of the leaves.
 
     A fanned-out stage becomes a task group: 'generate@plate-pit' is task 'generate.plate-pit' (no `@` in task ids).
     """
     groups = {name: TaskGroup(group_id=name) for name in dict.fromkeys(s.group for s in graph.stages if s.key)}
-    tasks = {stage.name: _stage_task(stage, root, groups) for stage in graph.stages}
+    made: dict[str, LineageOperator] = {}
     for stage in graph.stages:
-        tasks[stage.name].set_upstream([tasks[name] for name in stage.upstream])
-    return [tasks[stage.name] for stage in graph.leaves]
+        with groups[stage.group] if stage.key else nullcontext():
+            made[stage.name] = tasks.stage(stage)
+    for stage in graph.stages:
+        made[stage.name].set_upstream([made[name] for name in stage.upstream])
+    return [made[stage.name] for stage in graph.leaves]
 
 
-def _stage_task(stage: Stage, root: Path, groups: dict[str, TaskGroup]) -> DefectlineOperator:
-    with groups[stage.group] if stage.key else nullcontext():
-        return DefectlineOperator(
-            task_id=stage.key or stage.name,
-            command=shlex.join(["defectline", "repro", stage.name]),
-            root=root,
-            reads=stage.inputs,
-            makes=stage.outputs,
-            doc_md=f"{stage.description}\n\n    {stage.command}",
-            execution_timeout=timedelta(minutes=stage.timeout_minutes),
-            pool="gpu" if stage.gpu else "default_pool",
-            pool_slots=stage.cpus if stage.gpu else 1,
-            **RETRIES,
-        )
+def stage_options(stage: Stage) -> dict[str, Any]:
+    """Return what a stage's task is, wherever it runs."""
+    return {
+        "task_id": stage.key or stage.name,
+        "reads": stage.inputs,
+        "makes": stage.outputs,
+        "doc_md": f"{stage.description}\n\n    {stage.command}",
+        "execution_timeout": timedelta(minutes=stage.timeout_minutes),
+        "pool": pool_name(stage.gpu),
+        "pool_slots": stage.cpus if stage.gpu else 1,
+    }
+
+
+def pool_name(gpu: bool) -> str:
+    """Return the name of Airflow's pool for tasks that need a GPU, or none."""
+    return "gpu" if gpu else "default_pool"

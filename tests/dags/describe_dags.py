@@ -42,7 +42,7 @@ found = {
     "errors": bag.import_errors,
     "warnings": bag.captured_warnings,
     "files": len(bag.dagbag_stats),
-    "imported": [name for name in ("dvc", "openlineage") if name in sys.modules],
+    "imported": [name for name in ("dvc", "openlineage", "kubernetes") if name in sys.modules],
     "dags": dags,
 }
 print(json.dumps(found, default=str))

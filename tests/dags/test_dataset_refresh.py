@@ -19,6 +19,9 @@ def repository(tiny_pipeline):
     own = {"generator": "tile", "prompts": "data/prompts/tile.json"}
     catalog["generators"]["tile"] = {"base": "data/base/tile", "prompts": "data/prompts/tile.json"}
     catalog["defects"]["tile-crack"] = {"product": "tile", "source": "tile", "defect": "crack", **own}
+    for defect in catalog["defects"].values():
+        defect["parts"] = f"data/masks/{defect['product']}/{defect['defect']}.refused.json"
+    catalog["parts"] = {}
     (tiny_pipeline / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     (tiny_pipeline / "dvc.yaml").write_text((REPOSITORY / "dvc.yaml").read_text())
     return tiny_pipeline

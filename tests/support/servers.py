@@ -1,5 +1,6 @@
 """What a cluster has beside its nodes, for real and on this machine: an S3 store, PostgreSQL, an MLflow server."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -42,6 +43,7 @@ def s3_store() -> Iterator[Store]:
     """Run an S3 server in this process."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
