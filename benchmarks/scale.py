@@ -34,13 +34,13 @@ from pathlib import Path
 
 count, size, outs = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 for out in map(Path, outs):
-    files = [out] if out.suffix else [out / f"{i:05d}.parquet" for i in range(count)]
+    files = [out] if out.suffix else [out / "good.parquet", *(out / f"defect{i}.parquet" for i in range(count - 1))]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(os.urandom(size) if not out.suffix else str(out).encode())
 """
-FOLDERS = 6, 1024
-"""Files in each folder that another stage than generate makes, and their bytes."""
+FILE_BYTES = 1024
+"""Of each file that another stage than generate makes: for each defect one, and one of good images."""
 PARSE = """\
 import sys, time
 sys.path[:0] = [sys.argv[1] + "/dags"]
@@ -118,7 +118,8 @@ def cheap(name: str, stage: Mapping[str, Any], options: argparse.Namespace) -> s
     """Return a command that writes what the stage's would, as to number and size of files."""
     listed = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     outs = [out if isinstance(out, str) else next(iter(out)) for out in listed]
-    count, size = (options.shards, options.shard_kb * 1024) if name == "generate" else FOLDERS
+    tables = 1 + -(-options.defects // options.products)
+    count, size = (options.shards, options.shard_kb * 1024) if name == "generate" else (tables, FILE_BYTES)
     return shlex.join([sys.executable, "stage.py", str(count), str(size)]) + " " + " ".join(f'"{out}"' for out in outs)
 
 
@@ -173,7 +174,7 @@ def run(root: Path, *command: str) -> float:
     begun = time.perf_counter()
     done = subprocess.run(command, cwd=root, env=own_environment(root), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - begun
 
 

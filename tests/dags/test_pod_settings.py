@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dags.pod_settings import load_pod_settings
+from dags.pod_settings import WORKPLACE, load_pod_settings
 from pipeline_tasks.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "containers" / "kubernetes" / "pods.yaml"
@@ -33,7 +33,7 @@ def load(tmp_path):
 def test_the_example_is_complete_and_right(load):
     settings = load()
     assert (settings.namespace, settings.service_account) == ("defectline", "defectline-stage")
-    assert settings.git_secret == "defectline-git" and settings.secrets == ["defectline-s3", "defectline-mlflow"]
+    assert settings.git_secret == "defectline-git" and settings.secrets == ["defectline-s3"]
     assert (settings.gpu.resource, settings.gpu.count) == ("nvidia.com/gpu", 1)
 
 
@@ -57,7 +57,7 @@ def test_what_must_be_there_is_little(tmp_path):
         ({"repository": "--upload-pack=touch"}, "repository"),
         ({"whole__disk": "much"}, "whole.disk.*'much'"),
         ({"volumes": [{"claim": "raw", "path": "data/raw"}]}, "volumes.0.path: 'data/raw' should be absolute"),
-        ({"volumes": [{"claim": "raw", "path": "/work/raw"}]}, "volumes.0.path: '/work/raw' should be .*outside"),
+        ({"volumes": [{"claim": "raw", "path": f"{WORKPLACE}/raw"}]}, f"volumes.0.path: '{WORKPLACE}/raw' .*outside"),
         ({"env": {"AWS_SECRET_ACCESS_KEY": "hunter2"}}, "env.AWS_SECRET_ACCESS_KEY: .*sounds like a secret"),
         ({"env": {"MLFLOW_TRACKING_URI": "http://me:hunter2@mlflow"}}, "env.MLFLOW_TRACKING_URI: .*holds a user or"),
         ({"repository": "https://me:hunter2@git.example.org/a.git"}, "repository: the URL holds a user or password"),

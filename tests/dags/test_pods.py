@@ -181,7 +181,7 @@ def test_a_pod_may_do_nothing_but_its_work(every):
 def test_secrets_are_named_and_never_told(every):
     for pod in every.values():
         secrets = [source["secretRef"]["name"] for source in container(pod)["envFrom"]]
-        assert secrets == ["defectline-s3", "defectline-mlflow", "defectline-git"]
+        assert secrets == ["defectline-s3", "defectline-git"]
         variables = {variable["name"]: variable["value"] for variable in container(pod)["env"]}
         assert variables.items() >= SETTINGS["env"].items()
         assert not [name for name in variables if re.search("PASSWORD|SECRET|TOKEN|ACCESS", name)]
