@@ -86,7 +86,8 @@ class Shards:
         """Return the folder that holds a shard, finished; None if it is to be made."""
         from pipeline_tasks.schema import REJECTED
 
-        return self.folder if (self.folder / REJECTED / name).exists() else self.made_elsewhere.get(name)
+        tables = (self.folder / name, self.folder / REJECTED / name)  # copies from another node may lack one
+        return self.folder if all(table.exists() for table in tables) else self.made_elsewhere.get(name)
 
     def _write(self, name: str, rows: "list[MaskRow]", wanted: int, advance: "Callable[[], object]") -> int:
         """Make a shard and return the number of its pairs."""

@@ -101,8 +101,8 @@ def _inputs(root: Path, graph: Graph, stage: Stage) -> list[str]:
     lacking = [path for path in raw if not (root / path).exists() and _tracked(root, path) is None]
     if lacking:
         raise DataError(
-            f"{lacking[0]}: raw data of '{stage.name}', not on this node; name an absolute path in catalog.yaml and mount "
-            f"it, or let DVC carry them: `dvc add {lacking[0]}`, commit what that writes, `dvc push`"
+            f"{lacking[0]}: raw data of '{stage.name}', not on this node; name an absolute path in catalog.yaml and "
+            f"mount it, or let DVC carry them: `dvc add {lacking[0]}`, commit what that writes, `dvc push`"
         )
     made = graph.sources(path for path in stage.inputs if path not in raw)
     tracked = [path for path in raw if _tracked(root, path) is not None]

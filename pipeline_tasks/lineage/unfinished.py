@@ -48,12 +48,12 @@ class Unfinished:
         return len(names)
 
     def copy(self) -> None:
-        """Make the copies what the files are: new and changed ones in the order they were written, no others."""
+        """Make the copies what the files are: new ones in the order they were written, others gone in reverse."""
         files = {name: stamp for name, stamp in self._files() if stamp}
         for name in sorted(files, key=lambda name: files[name]):
             if self._copied.get(name) != files[name]:
                 self._send(name, files[name])
-        for name in self._copied.keys() - files.keys():
+        for name in sorted(self._copied.keys() - files.keys(), key=lambda name: self._copied[name], reverse=True):
             self.remote.remove(name)
             del self._copied[name]
 

@@ -64,7 +64,7 @@ def check_registered(client: MlflowClient, store: Store, folder: Path) -> None:
     """Check that the server has the version, and hands out its files, which lie on the store."""
     assert {model.name for model in client.search_registered_models()} == {
         "defectline-plate-dataset",
-        "defectline-plate",
+        "defectline-plate-generator",
     }
     (run,) = client.search_runs(
         [e.experiment_id for e in client.search_experiments(filter_string="name = 'defectline'")]
