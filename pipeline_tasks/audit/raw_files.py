@@ -96,8 +96,13 @@ class RawFiles:
 
 def is_as_it_was_read(ground: Ground, product: str, item: Product, folder: Path) -> bool:
     """Tell whether a folder of raw files has the digest that, by the lock, ingest read: mask files have none alone."""
+    return md5_of(folder) in digests_read(ground, product, item)
+
+
+def digests_read(ground: Ground, product: str, item: Product) -> list[str]:
+    """Return DVC's digest of the raw files that ingest read, as the lock has it; nothing where it has none."""
     deps = ground.lock.stages[f"ingest@{product}"].get("deps", [])
-    return md5_of(folder) in [dep.get("md5") for dep in deps if dep["path"] == item.path]
+    return [dep["md5"] for dep in deps if dep["path"] == item.path and "md5" in dep]
 
 
 def decodes_alike(tree: Path) -> bool:

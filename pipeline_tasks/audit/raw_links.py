@@ -2,14 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline_tasks.audit.chain import Link, some
-from pipeline_tasks.audit.raw_files import Outcome, RawFiles, decodes_alike, is_as_it_was_read
+from pipeline_tasks.audit.raw_files import Outcome, RawFiles, decodes_alike, digests_read, is_as_it_was_read
 from pipeline_tasks.audit.stage_links import Ground
 from pipeline_tasks.audit.tables import OWN_CODE, REMEDY, Tables, unread
 from pipeline_tasks.catalog import Product
+from pipeline_tasks.lineage.lock import Output
+from pipeline_tasks.lineage.objects import MissingObjectError
 from pipeline_tasks.schema import Sample
 from pipeline_tasks.splits.membership import SPLITS
 from pipeline_tasks.storage import read_rows
@@ -30,19 +33,34 @@ def raw_link(ground: Ground, product: str, item: Product, root: Path) -> Link:
     """Return whether the raw files of a product, `item` of the catalog, are what its samples were read from.
 
     Files that have changed or are gone break nothing: the samples' pixels are in the version. One that has the SHA-256
-    of a sample must have its pixels. Raises TransientError if the remote cannot be read or the disk is full.
+    of a sample must have its pixels. A folder that is not on this machine is fetched from the remote, where DVC carries
+    it. Raises TransientError if the remote cannot be read or the disk is full.
     """
-    name, folder = f"raw samples of {product}", root / item.path
-    if not folder.is_dir():
-        return Link(name, "unchecked", f"{folder} is not on this machine; lineage.json holds the SHA-256 of each file")
+    name, here = f"raw samples of {product}", root / item.path
     with TemporaryDirectory(prefix="defectline-") as scratch:
         try:
+            folder = here if here.is_dir() else _fetched(ground, product, item, Path(scratch) / "raw")
+            if folder is None:
+                told = f"{here} is not on this machine; lineage.json holds the SHA-256 of each file"
+                return Link(name, "unchecked", told)
             files = RawFiles.of(folder, product, item, ground.params)
             found = _outcomes(Tables(ground.lock, ground.objects, Path(scratch)), product, files)
             intact = bool(found["other label"]) and is_as_it_was_read(ground, product, item, folder)
-            return _link(name, folder, found, intact, decodes_alike(ground.tree))
+            return _link(name, here, found, intact, decodes_alike(ground.tree))
         except Exception as error:  # whatever is in the tables and in the folder, the audit goes on
             return unread(name, error, "the samples")
+
+
+def _fetched(ground: Ground, product: str, item: Product, to: Path) -> Path | None:
+    """Return where the raw files that ingest read are now; None if the remote does not have them.
+
+    Raises DamagedObjectError, or TransientError where the remote cannot be read.
+    """
+    for md5 in digests_read(ground, product, item):
+        with suppress(MissingObjectError):
+            ground.objects.fetch(Output(Path(item.path), md5), to)
+            return to
+    return None
 
 
 def _outcomes(tables: Tables, product: str, files: RawFiles) -> Outcomes:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline_tasks.audit.chain import Link
 from pipeline_tasks.errors import ConfigError, DataError
-from pipeline_tasks.lineage.lock import Lock, digest_of_listing, md5_of
+from pipeline_tasks.lineage.digests import Digests
+from pipeline_tasks.lineage.lock import Lock, md5_of
 from pipeline_tasks.lineage.objects import Objects
 from pipeline_tasks.yaml_files import read_yaml
 
@@ -39,27 +40,8 @@ class Ground:
 
         Raises DataError if the list of files in an output cannot be had.
         """
-        if path in self.outputs:
-            return self.outputs[path]
-        if holder := next((parent for parent in path.parents if parent in self.outputs), None):
-            return self._inside(holder, path.relative_to(holder).as_posix())
-        if within := [output for output in self.outputs if path in output.parents]:
-            return digest_of_listing({file: md5 for output in within for file, md5 in self._below(path, output)})
-        return md5_of(self.tree / path)
-
-    def _inside(self, output: PurePosixPath, name: str) -> str | None:
-        files = self._files(output)
-        if name in files:
-            return files[name]
-        below = {file.removeprefix(f"{name}/"): md5 for file, md5 in files.items() if file.startswith(f"{name}/")}
-        return digest_of_listing(below) if below else None
-
-    def _below(self, folder: PurePosixPath, output: PurePosixPath) -> Iterator[tuple[str, str]]:
-        for name, md5 in self._files(output).items():
-            yield (output / name).relative_to(folder).as_posix(), md5
-
-    def _files(self, output: PurePosixPath) -> dict[str, str]:
-        return self.objects.files(self.outputs[output])
+        found = Digests(self.outputs, self.objects).of(path)
+        return md5_of(self.tree / path) if found is None else found
 
 
 def stage_links(ground: Ground, raw: Mapping[str, str]) -> Iterator[Link]:

@@ -27,14 +27,14 @@ def _keep(root: Path, branch: str, again: bool) -> None:
     """Commit, tag and push the lock and what it names; `again`: another node may have done so before it died."""
     from pipeline_tasks.catalog import load_catalog
     from pipeline_tasks.lineage.lock import load_lock
-    from pipeline_tasks.lineage.origin import push_release, return_to_release
+    from pipeline_tasks.lineage.origin import push_release, resume_release
     from pipeline_tasks.lineage.publish import check_complete, commit_lock, push_data, tag_version, uncommitted_code
     from pipeline_tasks.lineage.record import write_record
     from pipeline_tasks.params import load_params
 
     lock = load_lock(root, load_catalog())
     if again:
-        return_to_release(root, lock.version)
+        resume_release(root, lock.version)
     check_complete(root)
     record = write_record(lock, load_catalog())
     if load_params().register_.git_commit:

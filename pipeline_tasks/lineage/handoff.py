@@ -7,16 +7,18 @@ those of the stages before it, or refuses.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_tasks.errors import DataError
+from pipeline_tasks.errors import DataError, TransientError
 from pipeline_tasks.lineage.files import SPLITS, replace_text
 from pipeline_tasks.lineage.git import answer
 from pipeline_tasks.lineage.remote import RemoteFolder
 
 RUNS = "runs"
+KEPT_DAYS = 30
+"""How long what a run handed over is kept: as long as anybody may go on with it."""
 LOCK = "dvc.lock"
 
 
@@ -34,37 +36,53 @@ class Handoff:
         name = hashlib.sha256(f"{revision}\0{run}".encode()).hexdigest()[:16]
         return cls(root, remote.below(RUNS, name))
 
-    def take(self, stages: Iterable[str]) -> bool:
+    def take(self, stages: Iterable[str]) -> None:
         """Take over what these stages made: their entries into dvc.lock, and the files among their outputs that git
-        keeps. Return whether any of their outputs is another than dvc.lock had.
+        keeps.
 
         Raises DataError naming the first stage that has handed over nothing; then nothing is taken.
         """
         told = {stage: self._told(stage) for stage in stages}
-        lock = read_lock_file(self.root)
-        changed = [stage for stage, (entry, _) in told.items() if outputs_in(lock, stage) != _outputs(entry)]
         for _, files in told.values():
             for path, text in files.items():
                 self._put(path, text)
-        if any(lock["stages"].get(stage) != entry for stage, (entry, _) in told.items()):
-            lock["stages"].update({stage: entry for stage, (entry, _) in told.items()})
-            replace_text(self.root / LOCK, _dump(lock))
-        return bool(changed)
+        self._enter({stage: entry for stage, (entry, _) in told.items()})
 
     def give(self, stage: str) -> None:
-        """Hand over the entry of a stage that is done, and the files among its outputs that git keeps."""
+        """Hand over the entry of a stage that is done, and the files among its outputs that git keeps.
+
+        What another node has handed over for the same inputs stays, and is taken: stages after it may have read it.
+        """
         entry = read_lock_file(self.root)["stages"][stage]
+        earlier = self.folder.read(self._name(stage))
+        if earlier is not None and _question(_parse(earlier)["entry"]) == _question(entry):
+            self.take([stage])
+            return
         kept = [out["path"] for out in entry.get("outs", []) if _is_gits(out["path"])]
         files = {path: (self.root / path).read_text() for path in kept}
-        self.folder.write(f"{stage}.yaml", _dump({"entry": entry, "files": files}))
+        self.folder.write(self._name(stage), _dump({"entry": entry, "files": files}))
 
-    def forget(self) -> None:
-        """Remove what the run's stages have handed over, once all is published."""
-        for name in self.folder.names():
-            self.folder.remove(name)
+    def forget_old(self) -> None:
+        """Remove what was handed over in any run more than KEPT_DAYS ago; what cannot be removed is told of."""
+        runs = replace(self.folder, path=self.folder.fs.parent(self.folder.path))
+        try:
+            for name in runs.older_than(KEPT_DAYS):
+                runs.remove(name)
+        except TransientError as error:
+            print(f"old hand-overs were not removed: {error}", flush=True)
+
+    def _enter(self, entries: Mapping[str, Any]) -> None:
+        """Make entries those of dvc.lock, which is written only if they are not."""
+        lock = read_lock_file(self.root)
+        if any(lock["stages"].get(stage) != entry for stage, entry in entries.items()):
+            lock["stages"].update(entries)
+            replace_text(self.root / LOCK, _dump(lock))
+
+    def _name(self, stage: str) -> str:
+        return f"{stage}.yaml"
 
     def _told(self, stage: str) -> tuple[Any, Mapping[str, str]]:
-        text = self.folder.read(f"{stage}.yaml")
+        text = self.folder.read(self._name(stage))
         if text is None:
             raise DataError(
                 f"stage '{stage}' has handed over nothing in this run, and what it made before may be something else; "
@@ -89,11 +107,12 @@ def read_lock_file(root: Path) -> Any:
 
 def outputs_in(lock: Mapping[str, Any], stage: str) -> dict[str, str]:
     """Return DVC's MD5s of a stage's outputs in a dvc.lock, by path; none if it does not have the stage."""
-    return _outputs(lock["stages"].get(stage, {}))
+    return {out["path"]: out["md5"] for out in lock["stages"].get(stage, {}).get("outs", [])}
 
 
-def _outputs(entry: Mapping[str, Any]) -> dict[str, str]:
-    return {out["path"]: out["md5"] for out in entry.get("outs", [])}
+def _question(entry: Mapping[str, Any]) -> Any:
+    """Return what decides a stage's outputs."""
+    return {key: value for key, value in entry.items() if key != "outs"}
 
 
 def _is_gits(path: str) -> bool:

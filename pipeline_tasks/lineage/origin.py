@@ -4,21 +4,25 @@ from pathlib import Path
 
 from pipeline_tasks.errors import PublicationError, without_secrets
 from pipeline_tasks.lineage.git import answer, run_git
-from pipeline_tasks.lineage.publish import ask_git, committer
+from pipeline_tasks.lineage.publish import COMMITTED, ask_git, committer
 from pipeline_tasks.lineage.releases import Release, release_of
 
 TRIES = 5
 """How often a push is tried, while others push as well."""
 
 
-def return_to_release(root: Path, version: str) -> None:
-    """Check out the commit that keeps a version, if it is released already: what is done is not done again."""
-    if release := release_of(root, version):
-        ask_git(root, "checkout", "--quiet", "--force", "--detach", release.revision)
+def resume_release(root: Path, version: str) -> None:
+    """If another node has released a version from this very revision before it died, take its commit for ours.
+
+    Nothing changes in the workspace: it is the commit that would be made again.
+    """
+    release = release_of(root, version)
+    if release and answer(root, "rev-parse", f"{release.revision}^") == answer(root, "rev-parse", "HEAD"):
+        ask_git(root, "reset", "--quiet", release.revision)
 
 
 def push_release(root: Path, version: str, branch: str) -> str:
-    """Push a release's tag to the origin, and make its commit a part of `branch` there; return what was done.
+    """Push a release's tag to the origin, and make what is checked out a part of `branch` there; return what was done.
 
     Where the branch has moved on since the run began, a merge commit joins both, so that the release stays as it is.
     Raises PublicationError if git refuses, or the two contradict each other.
@@ -39,12 +43,13 @@ def push_release(root: Path, version: str, branch: str) -> str:
 
 
 def _joined(root: Path, release: Release, branch: str) -> str:
-    """Return the commit that `branch` should be: the release's, the branch's if it has that already, or both merged."""
-    if _is_ancestor(root, branch, release.revision):
-        return release.revision
-    if _is_ancestor(root, release.revision, branch):
+    """Return the commit that `branch` should be: HEAD, the branch's own if that says the same, or both merged."""
+    if _is_ancestor(root, branch, "HEAD"):
+        return ask_git(root, "rev-parse", "HEAD")
+    has_release = _is_ancestor(root, release.revision, branch)
+    if _is_ancestor(root, "HEAD", branch) or (has_release and _says_the_same(root, branch)):
         return ask_git(root, "rev-parse", branch)
-    merged = run_git(root, "merge-tree", "--write-tree", branch, release.revision)
+    merged = run_git(root, "merge-tree", "--write-tree", branch, "HEAD")
     if merged.returncode:
         raise PublicationError(
             f"git: {release.tag} and {branch.rpartition('/')[2]} contradict each other: {_conflicts(merged.stdout)}; "
@@ -52,7 +57,12 @@ def _joined(root: Path, release: Release, branch: str) -> str:
         )
     tree = merged.stdout.split()[0]
     message = f"Merge {release.tag}"
-    return ask_git(root, *committer(root), "commit-tree", tree, "-p", branch, "-p", release.revision, "-m", message)
+    return ask_git(root, *committer(root), "commit-tree", tree, "-p", branch, "-p", "HEAD", "-m", message)
+
+
+def _says_the_same(root: Path, branch: str) -> bool:
+    """Tell whether a branch has what publishing commits, as it is in HEAD."""
+    return run_git(root, "diff", "--quiet", "HEAD", branch, "--", *COMMITTED).returncode == 0
 
 
 def _conflicts(told: str) -> str:

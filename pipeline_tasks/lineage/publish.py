@@ -15,7 +15,7 @@ from pipeline_tasks.lineage.graph import load_graph
 from pipeline_tasks.lineage.releases import PREFIX, number_for, release_of, releases, tag_message
 from pipeline_tasks.report.words import joined
 
-_COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", f"{RECORD}.dvc", SPLITS)
+COMMITTED = ("dvc.lock", "catalog.yaml", "params.yaml", f"{RECORD}.dvc", SPLITS)
 _IDENTITY = ("-c", "user.name=defectline", "-c", "user.email=defectline@localhost")
 _AGAIN = "then `defectline publish` again; what is already done is not repeated"
 
@@ -35,13 +35,13 @@ def check_complete(root: Path) -> None:
 
 
 def commit_lock(root: Path) -> str:
-    """Commit dvc.lock and what belongs to it (_COMMITTED), and nothing else, if changed; return what was done.
+    """Commit dvc.lock and what belongs to it (COMMITTED), and nothing else, if changed; return what was done.
 
     Raises PublicationError if git refuses.
     """
     if not _is_git(root):
         return "not a git repository: dvc.lock stays uncommitted"
-    paths = [name for name in _COMMITTED if _holds_files(root / name)]
+    paths = [name for name in COMMITTED if _holds_files(root / name)]
     if not ask_git(root, "status", "--porcelain", "--", *paths):
         return f"{joined(paths)}: committed already"
     ask_git(root, "add", "--", *paths)

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,6 +33,12 @@ class RemoteFolder:
         with self._reached():
             found = [*self.fs.find(self.path)] if self.fs.exists(self.path) else []
         return sorted(PurePosixPath(file).relative_to(self.path).as_posix() for file in found)
+
+    def older_than(self, days: int) -> list[str]:
+        """Return the names of the files that were last written more than so many days ago."""
+        limit = datetime.now(UTC) - timedelta(days=days)
+        with self._reached():
+            return [name for name in self.names() if self.fs.fs.modified(self.fs.join(self.path, name)) < limit]
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None if it is not there."""

@@ -18,6 +18,7 @@ Outcome = Literal["ran", "restored", "unchanged"]
 _ANNOUNCED: dict[str, Outcome] = {
     "Running stage '{}':": "ran",
     "Stage '{}' is cached - skipping run, checking out outputs": "restored",
+    "Pulling data for stage: '{}'": "restored",
     "Stage '{}' didn't change, skipping": "unchanged",
 }
 _REFUSAL = "error: "
@@ -26,8 +27,9 @@ _FAILURE = "ERROR: "
 """How DVC begins the report of an error, a stage's or its own."""
 _UNSAVED = "failed to transfer"
 """What DVC says of an output that did not get into its cache; it ends with status 0 all the same."""
-_MAY_PASS = f", exited with {TransientError.status}"
-"""How DVC ends the report of a stage that may succeed when it is tried again."""
+_EXPLAINED = {f", exited with {kind.status}": kind for kind in (DefectlineError, TransientError)}
+"""How DVC ends the report of a stage that ended as it does after an error that it explains. One of several processes
+crashes, whatever one of them said: torch's launcher does not tell with which status that one ended."""
 LINES_KEPT = 200
 """Last lines of a stage in which its reason is looked for."""
 _BUSY = "is busy, it is being blocked by:"
@@ -61,14 +63,15 @@ def failure_of(stage: str, told: list[str], status: int) -> Exception:
     """Return the error that the last lines, the exit status of DVC and the stage that it ran tell of."""
     failure = _last(told, _FAILURE) or next(filter(None, reversed(told)), "it said nothing")
     refusal = _last(told, _REFUSAL)
-    if refusal:
-        kind = TransientError if failure.endswith(_MAY_PASS) else DefectlineError
+    kind = next((kind for end, kind in _EXPLAINED.items() if failure.endswith(end)), None)
+    if refusal and kind:
         return kind(f"stage '{stage}': {refusal}")
     if refused := find_refusal(failure):
         return StorageError(f"stage '{stage}': {failure}; {refused[1]}")
     if failure.endswith(_BUSY):
         return TransientError(f"stage '{stage}': {failure} {told[told.index(_FAILURE + failure) + 1]}")
-    return StageCrashed(f"stage '{stage}': dvc ended with status {status}: {failure}")
+    said = f"; a process of it said: {refusal}" if refusal else ""
+    return StageCrashed(f"stage '{stage}': dvc ended with status {status}: {failure}{said}")
 
 
 def _last(told: list[str], begin: str) -> str | None:

@@ -136,6 +136,21 @@ def test_files_that_are_gone_break_nothing(version):
     assert version.link(was="0" * 32).found == told
 
 
+def test_raw_samples_that_dvc_carries_are_fetched_from_the_remote(version):
+    was = version.keep("raw")["md5"]
+    shutil.rmtree(version.raw)
+    link = version.link(was=was)
+    assert (link.verdict, "all 3 files in" in link.found) == ("ok", True) and not version.raw.exists()
+
+
+def test_raw_samples_that_the_remote_holds_damaged_are_left_unchecked(version):
+    was = version.keep("raw")["md5"]
+    (version.root / "store" / str(md5_of(version.raw / PIT))).write_bytes(b"")
+    shutil.rmtree(version.raw)
+    link = version.link(was=was)
+    assert link.verdict == "unchecked" and "is damaged" in link.found
+
+
 def test_what_is_broken_is_told_beside_what_has_changed(version):
     version.first(image=encode_image(drawn(7)[0]))
     (version.raw / "test/pit/001.png").unlink()

@@ -1,6 +1,7 @@
 """containers/kubernetes/airflow-values.yaml: what Airflow's Helm chart takes, with what the DAGs need."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,12 @@ def test_dags_code_and_settings_of_pods_are_those_of_the_synchronised_repository
     assert (pods["repository"], pods["branch"]) == (sync["repo"], sync["branch"])
 
 
-def test_pools_of_the_dags_are_made() -> None:
-    assert "airflow pools set gpu " in VALUES["migrateDatabaseJob"]["args"][-1]
+@pytest.mark.parametrize("pool", ["gpu", "default_pool"])
+def test_pools_of_the_dags_count_pods_that_are_waited_for(pool: str) -> None:
+    steps = [shlex.split(step) for step in VALUES["migrateDatabaseJob"]["args"][-1].split("&&")]
+    assert steps[0] == ["airflow", "db", "migrate"]
+    [made] = [step for step in steps if step[:4] == ["airflow", "pools", "set", pool]]
+    assert made[4].isdecimal() and made[-1] == "--include-deferred"
 
 
 def test_waiting_for_pods_takes_triggerers_not_tasks() -> None:

@@ -25,6 +25,7 @@ dags = {
                 "pool_slots": task.pool_slots,
                 "timeout_s": task.execution_timeout and task.execution_timeout.total_seconds(),
                 "retries": task.retries,
+                "retry_delay_s": task.retry_delay.total_seconds(),
                 "backoff": task.retry_exponential_backoff,
                 "doc": task.doc_md,
                 "trigger_rule": task.trigger_rule,

@@ -91,7 +91,7 @@ def test_the_switch_changes_where_tasks_run_and_nothing_else(local, clustered):
             told = tasks[task_id]
             assert set(told["upstream"]) - {"pin"} == set(task["upstream"])
             assert ("pin" in told["upstream"]) == (not task["upstream"]), "all that come first wait for it"
-            same = task.keys() - {"command", "upstream", "timeout_s"}
+            same = task.keys() - {"command", "upstream", "timeout_s", "retry_delay_s", "pool_slots"}
             assert {key: told[key] for key in same} == {key: task[key] for key in same}
 
 
@@ -131,18 +131,33 @@ def test_a_stage_gets_what_dvc_yaml_says_it_needs(pods, graph):
         nodes = SETTINGS["gpu" if stage.gpu else "cpu"]
         assert pod["spec"].get("nodeSelector", {}) == nodes["node_selector"]
         assert pod["spec"]["tolerations"] == nodes["tolerations"]
-        assert pod["spec"]["activeDeadlineSeconds"] == stage.timeout_minutes * 60
+        assert pod["spec"]["activeDeadlineSeconds"] == (stage.timeout_minutes + SETTINGS["start_minutes"]) * 60
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
         assert volumes["work"] == {"name": "work", "emptyDir": {"sizeLimit": stage.disk}}
         assert ("shared-memory" in volumes) == stage.gpu
     assert {stage.gpu for stage in graph.stages} == {True, False}
 
 
-def test_airflow_waits_longer_than_the_cluster_lets_a_pod_run(clustered, graph):
-    tasks = clustered["dags"]["dataset_refresh"]["tasks"]
-    for stage in graph.stages:
-        waiting = 2 * 60 * SETTINGS["start_minutes"]
-        assert tasks[stage.name.replace("@", ".")]["timeout_s"] > stage.timeout_minutes * 60 + waiting
+def test_airflow_waits_longer_than_the_cluster_lets_a_pod_run(clustered, pods):
+    for dag_id, of_dag in pods.items():
+        for task_id, pod in of_dag.items():
+            spec, waiting = pod["spec"], SETTINGS["start_minutes"] * 60
+            allowed = waiting + spec["activeDeadlineSeconds"] + spec["terminationGracePeriodSeconds"]
+            assert clustered["dags"][dag_id]["tasks"][task_id]["timeout_s"] >= allowed
+
+
+def test_a_slot_of_the_pool_is_a_gpu(airflow, checkout, temporary, tmp_path):
+    (tmp_path / "pods.yaml").write_text(yaml.safe_dump({**SETTINGS, "gpu": {**SETTINGS["gpu"], "count": 3}}))
+    settings = str(tmp_path / "pods.yaml")
+    dags = json.loads(airflow("describe_dags.py", checkout, TMPDIR=temporary, DEFECTLINE_PODS=settings))["dags"]
+    tasks = [task for dag in dags.values() for task in dag["tasks"].values()]
+    assert {(task["pool"], task["pool_slots"]) for task in tasks} == {("gpu", 3), ("default_pool", 1)}
+
+
+def test_pin_waits_minutes_for_the_checkout_to_follow_a_push(clustered):
+    for dag in clustered["dags"].values():
+        pin = dag["tasks"]["pin"]
+        assert pin["retries"] * pin["retry_delay_s"] >= 300 and not pin["backoff"]
 
 
 def test_the_command_has_the_pinned_revision_and_the_run_and_no_shell(pods, graph):
@@ -155,7 +170,7 @@ def test_the_command_has_the_pinned_revision_and_the_run_and_no_shell(pods, grap
     assert publish["args"] == ["node", *node, "publish", "--run", run, "--branch", "main"]
     retrain, audit = pods["detector_retraining"]["retrain.plate"], pods["lineage_audit"]["audit.plate"]
     assert container(retrain)["args"] == ["node", "--pull", *node, "retrain", "--product", "plate"]
-    assert container(audit)["args"] == ["node", "--pull", *node, "audit", "champion", "--product", "plate"]
+    assert container(audit)["args"] == ["node", *node, "audit", "champion", "--product", "plate"], "it reads the remote"
     for pod in (retrain, audit):
         assert container(pod)["resources"]["limits"]["ephemeral-storage"] == SETTINGS["whole"]["disk"]
 

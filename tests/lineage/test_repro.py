@@ -44,6 +44,12 @@ def test_what_may_pass_is_told_from_a_verdict(tiny_pipeline):
     assert passing.value.status == 75
 
 
+def test_what_one_of_several_processes_says_is_no_verdict(tiny_pipeline):
+    (tiny_pipeline / "stage.sh").write_text("echo error: out: the disk is full >&2; exit 70")
+    with pytest.raises(StageCrashed, match=r"exited with 70; a process of it said: out: the disk is full$"):
+        reproduce_stage(tiny_pipeline, "ingest@plate")
+
+
 def test_the_command_ends_with_the_outcome_or_the_status_of_a_crash(tiny_pipeline):
     app = typer.Typer()
     app.command()(repro)

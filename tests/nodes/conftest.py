@@ -9,17 +9,33 @@ from tiny_project import call
 
 from pipeline_tasks.lineage.checkout import check_out, share_remote
 
+FINE = {
+    "sh stage.sh ingest-${key} data/samples/${key} ${item.path}": "sh stage.sh ingest-${key} data/samples/${key} "
+    "${item.path} && cp ${item.path}/*.txt data/samples/${key}/",
+    "data/pairs/${item.product}/${item.defect} data/samples/${item.product}": "data/pairs/${item.product}/${item.defect} "
+    "data/samples/${item.product}/${item.defect}.txt",
+    "        - data/samples/${item.product}\n": "        - data/samples/${item.product}/${item.defect}.txt\n",
+}
+"""What makes the tiny pipeline like the real one: a defect's stage reads one file of what ingest makes."""
+
 
 @pytest.fixture(scope="session")
 def shared_template(tmp_path_factory: pytest.TempPathFactory, make_pipeline: Callable[[Path], Path]) -> Path:
     """The tiny pipeline, never run, its raw data on a remote, in a place that has an origin of it."""
     place = tmp_path_factory.mktemp("shared")
     project = make_pipeline(place / "project")
+    text = (project / "dvc.yaml").read_text()
+    for old, new in FINE.items():
+        assert old in text
+        text = text.replace(old, new)
+    (project / "dvc.yaml").write_text(text)
+    for defect in ("pit", "dent"):
+        (project / "raw/plate" / f"{defect}.txt").write_text(f"a sample of {defect}")
     call(project, "dvc", "remote", "add", "--quiet", "--force", "--default", "local", str(place / "remote"))
     call(project, "git", "rm", "-r", "--quiet", "--cached", "raw")
     call(project, "dvc", "add", "--quiet", "raw/plate")
     call(project, "dvc", "push", "--quiet")
-    call(project, "git", "add", "raw", ".dvc")
+    call(project, "git", "add", "raw", ".dvc", "dvc.yaml")
     call(project, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", "Share")
     make_origin(place, project)
     return place

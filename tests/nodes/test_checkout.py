@@ -30,28 +30,34 @@ def test_a_branch_and_a_commit_can_be_checked_out(origin, tmp_path):
     assert answer(tmp_path / "clone", "rev-parse", "HEAD") == first
 
 
-def test_a_clone_forgets_its_own_changes_and_tags_and_keeps_its_data(origin, tmp_path):
+def test_of_a_clone_dvcs_cache_alone_is_kept(origin, tmp_path):
     clone = tmp_path / "clone"
     check_out(origin.as_uri(), "trunk", clone)
     (clone / "dvc.yaml").write_text("stages: {}")
-    (clone / "data").mkdir()
-    (clone / "data/kept").write_text("data")
+    for left in ("data/pairs/old", ".work/train/plate/state", ".dvc/cache/files/kept"):
+        (clone / left).parent.mkdir(parents=True)
+        (clone / left).write_text("left")
     git(clone, "tag", "dataset-2")
+    (clone / ".git/index.lock").touch()
     check_out(origin.as_uri(), "trunk", clone)
     assert (clone / "dvc.yaml").read_text() == (origin / "dvc.yaml").read_text()
-    assert (clone / "data/kept").exists()
+    assert (clone / ".dvc/cache/files/kept").exists()
+    assert not (clone / "data").exists() and not (clone / ".work").exists()
     assert answer(clone, "tag") == "dataset-1"
 
 
-def test_a_folder_with_something_else_is_refused(origin, tmp_path):
-    (tmp_path / "clone").mkdir()
-    (tmp_path / "clone/mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is not empty and no git repository"):
-        check_out(origin.as_uri(), "trunk", tmp_path / "clone")
-    (tmp_path / "clone/mine.txt").unlink()
-    check_out(origin.as_uri(), "trunk", tmp_path / "clone")
+def test_somebodys_work_is_refused(origin, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    git(tmp_path, "clone", origin.as_uri(), "work")
+    for name in ("mine", "work"):
+        with pytest.raises(ConfigError, match=f"{name}: is there, and `defectline node` has not made it"):
+            check_out(origin.as_uri(), "trunk", tmp_path / name)
+    assert (tmp_path / "mine/notes.txt").exists()
+    (tmp_path / "empty").mkdir()
+    check_out(origin.as_uri(), "trunk", tmp_path / "empty")
     with pytest.raises(ConfigError, match="is no clone of https://host/other"):
-        check_out("https://me:secret@host/other", "trunk", tmp_path / "clone")
+        check_out("https://me:secret@host/other", "trunk", tmp_path / "empty")
 
 
 def test_a_repository_out_of_reach_may_come_back_and_leaves_nothing(origin, tmp_path):

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import yaml
 from dvc.fs import LocalFileSystem
 
 from pipeline_tasks.errors import DataError, TransientError
-from pipeline_tasks.lineage.handoff import Handoff, read_lock_file
+from pipeline_tasks.lineage.handoff import KEPT_DAYS, Handoff, read_lock_file
 from pipeline_tasks.lineage.remote import RemoteFolder
 
 SPLIT = "splits/plate.csv"
@@ -48,7 +50,7 @@ def test_an_entry_and_what_git_keeps_go_over(tmp_path, remote):
     one, other = machine(tmp_path / "one", entry("1" * 32)), machine(tmp_path / "other")
     (one / SPLIT).write_text("image,side\na.png,base\n")
     handoff(one, remote).give("ingest@plate")
-    assert handoff(other, remote).take(["ingest@plate"])
+    handoff(other, remote).take(["ingest@plate"])
     assert (other / SPLIT).read_text() == "image,side\na.png,base\n"
     assert yaml.safe_load((other / "dvc.lock").read_text()) == yaml.safe_load((one / "dvc.lock").read_text())
     assert "rate: 1e-05\n" in (other / "dvc.lock").read_text()
@@ -58,15 +60,19 @@ def test_the_same_entry_changes_nothing(tmp_path, remote):
     root = machine(tmp_path / "one", entry("1" * 32))
     handoff(root, remote).give("ingest@plate")
     before = (root / "dvc.lock").stat().st_mtime_ns
-    assert not handoff(root, remote).take(["ingest@plate"])
+    handoff(root, remote).take(["ingest@plate"])
     assert (root / "dvc.lock").stat().st_mtime_ns == before
 
 
-def test_an_entry_with_the_same_outputs_changes_no_input(tmp_path, remote):
-    one, other = machine(tmp_path / "one", entry("1" * 32)), machine(tmp_path / "other", entry("1" * 32, "2e-05"))
+def test_what_was_handed_over_first_for_the_same_inputs_stays(tmp_path, remote):
+    one, other = machine(tmp_path / "one", entry("1" * 32)), machine(tmp_path / "other", entry("3" * 32))
     handoff(one, remote).give("ingest@plate")
-    assert not handoff(other, remote).take(["ingest@plate"])
+    handoff(other, remote).give("ingest@plate")
     assert read_lock_file(other) == read_lock_file(one)
+    third = machine(tmp_path / "third", entry("4" * 32, "2e-05"))
+    handoff(third, remote).give("ingest@plate")
+    handoff(one, remote).take(["ingest@plate"])
+    assert read_lock_file(one) == read_lock_file(third)
 
 
 def test_runs_are_kept_apart_whatever_they_are_called(tmp_path, remote):
@@ -76,8 +82,16 @@ def test_runs_are_kept_apart_whatever_they_are_called(tmp_path, remote):
     for run in names:
         handoff(root, remote, run).give("ingest@plate")
     assert all(name.startswith("runs/") for name in remote.names()) and len(remote.names()) == len(names)
-    handoff(root, remote, names[0]).forget()
-    assert len(remote.names()) == len(names) - 1
+
+
+def test_old_runs_are_forgotten(tmp_path, remote):
+    root = machine(tmp_path / "one", entry("1" * 32))
+    for run in ("old", "new"):
+        handoff(root, remote, run).give("ingest@plate")
+    old = Path(handoff(root, remote, "old").folder.path) / "ingest@plate.yaml"
+    os.utime(old, (0, time.time() - (KEPT_DAYS + 1) * 86400))
+    handoff(root, remote, "new").forget_old()
+    assert not old.exists() and len(remote.names()) == 1
 
 
 def test_nothing_is_taken_where_one_stage_is_missing(tmp_path, remote):

@@ -7,7 +7,7 @@ from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage import origin as releasing
 from pipeline_tasks.lineage.checkout import check_out
 from pipeline_tasks.lineage.git import answer
-from pipeline_tasks.lineage.origin import push_release, return_to_release
+from pipeline_tasks.lineage.origin import push_release, resume_release
 from pipeline_tasks.lineage.publish import tag_version
 
 VERSION, RECORD = "0123456789ab", "0" * 32
@@ -101,12 +101,26 @@ def test_a_refused_push_is_told(bare):
         push_release(root, VERSION, "trunk")
 
 
-def test_what_another_node_has_released_is_returned_to(bare):
+def test_a_run_that_died_after_its_push_is_resumed_without_another_commit(bare):
+    begun = clone_of(bare, "later")
     push_release(released(bare, "node"), VERSION, "trunk")
-    root = clone_of(bare, "later")
-    git(root, "checkout", "HEAD~1")
-    (root / "dvc.lock").write_text(f"stages: {{}} # {VERSION}")
-    return_to_release(root, VERSION)
-    assert answer(root, "rev-parse", "HEAD") == answer(bare, "rev-parse", "dataset-1^{}")
-    return_to_release(root, "ba9876543210")
-    assert answer(root, "rev-parse", "HEAD") == answer(bare, "rev-parse", "dataset-1^{}")
+    ask = answer(begun, "rev-parse", "HEAD")
+    check_out(bare.as_uri(), str(ask), begun)
+    (begun / "dvc.lock").write_text(f"stages: {{}} # {VERSION}")
+    resume_release(begun, VERSION)
+    assert answer(begun, "rev-parse", "HEAD") == answer(bare, "rev-parse", "dataset-1^{}")
+    assert answer(begun, "status", "--porcelain") == ""
+    resume_release(begun, "ba9876543210")
+    push_release(begun, VERSION, "trunk")
+    assert answer(bare, "rev-parse", "trunk") == answer(bare, "rev-parse", "dataset-1^{}")
+
+
+def test_a_version_that_comes_back_becomes_the_branch_again(bare):
+    for name, version in (("first", VERSION), ("second", "ba9876543210")):
+        push_release(released(bare, name, version), version, "trunk")
+    root = clone_of(bare, "third")
+    write(root, "dvc.lock", f"stages: {{}} # {VERSION}")
+    resume_release(root, VERSION)
+    push_release(root, VERSION, "trunk")
+    assert answer(bare, "show", "trunk:dvc.lock") == f"stages: {{}} # {VERSION}"
+    assert answer(bare, "tag") == "dataset-1\ndataset-2"
