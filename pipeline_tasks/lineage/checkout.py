@@ -54,7 +54,7 @@ def _commit(folder: Path, revision: str) -> str | None:
 
 
 def _check_ours(folder: Path, repository: str) -> None:
-    """Raise ConfigError unless a folder is a clone of the repository that was made here: somebody's work is no place."""
+    """Raise ConfigError unless a folder is a clone of the repository made here: somebody's work is no place."""
     if not (folder / MARK).exists():
         raise ConfigError(f"{folder}: is there, and `defectline node` has not made it; name another folder")
     if answer(folder, "remote", "get-url", "origin") != repository:

@@ -6,6 +6,7 @@ those of the stages before it, or refuses.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import Any
 from pipeline_tasks.errors import DataError, TransientError
 from pipeline_tasks.lineage.files import SPLITS, replace_text
 from pipeline_tasks.lineage.git import answer
+from pipeline_tasks.lineage.lock_file import outputs_of, parsed, read_entries, write_entries
 from pipeline_tasks.lineage.remote import RemoteFolder
 
 RUNS = "runs"
 KEPT_DAYS = 30
 """How long what a run handed over is kept: as long as anybody may go on with it."""
-LOCK = "dvc.lock"
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,33 @@ class Handoff:
         name = hashlib.sha256(f"{revision}\0{run}".encode()).hexdigest()[:16]
         return cls(root, remote.below(RUNS, name))
 
-    def take(self, stages: Iterable[str]) -> None:
+    def take(self, stages: Iterable[str], beside: Iterable[str] | None = None) -> None:
         """Take over what these stages made: their entries into dvc.lock, and the files among their outputs that git
-        keeps.
+        keeps. beside: whose entries stay in dvc.lock beside these; None: all.
 
         Raises DataError naming the first stage that has handed over nothing; then nothing is taken.
         """
         told = {stage: self._told(stage) for stage in stages}
+        there = read_entries(self.root)
         for _, files in told.values():
             for path, text in files.items():
                 self._put(path, text)
-        self._enter({stage: entry for stage, (entry, _) in told.items()})
+        kept = there if beside is None else {stage: there[stage] for stage in beside if stage in there}
+        if there != (now := kept | {stage: entry for stage, (entry, _) in told.items()}):
+            write_entries(self.root, now)
 
     def give(self, stage: str) -> None:
         """Hand over the entry of a stage that is done, and the files among its outputs that git keeps.
 
         What another node has handed over for the same inputs stays, and is taken: stages after it may have read it.
         """
-        entry = read_lock_file(self.root)["stages"][stage]
-        earlier = self.folder.read(self._name(stage))
-        if earlier is not None and _question(_parse(earlier)["entry"]) == _question(entry):
+        entry, name = read_entries(self.root)[stage], self._name(stage)
+        earlier = self.folder.read(name)
+        if earlier is not None and _question(json.loads(earlier)["entry"]) == _question(entry):
             self.take([stage])
             return
-        kept = [out["path"] for out in entry.get("outs", []) if _is_gits(out["path"])]
-        files = {path: (self.root / path).read_text() for path in kept}
-        self.folder.write(self._name(stage), _dump({"entry": entry, "files": files}))
+        files = {path: (self.root / path).read_text() for path in outputs_of(entry) if _is_gits(path)}
+        self.folder.write(name, json.dumps({"entry": entry, "files": files}))
 
     def forget_old(self) -> None:
         """Remove what was handed over in any run more than KEPT_DAYS ago; what cannot be removed is told of."""
@@ -71,24 +74,17 @@ class Handoff:
         except TransientError as error:
             print(f"old hand-overs were not removed: {error}", flush=True)
 
-    def _enter(self, entries: Mapping[str, Any]) -> None:
-        """Make entries those of dvc.lock, which is written only if they are not."""
-        lock = read_lock_file(self.root)
-        if any(lock["stages"].get(stage) != entry for stage, entry in entries.items()):
-            lock["stages"].update(entries)
-            replace_text(self.root / LOCK, _dump(lock))
-
     def _name(self, stage: str) -> str:
-        return f"{stage}.yaml"
+        return f"{stage}.json"
 
-    def _told(self, stage: str) -> tuple[Any, Mapping[str, str]]:
+    def _told(self, stage: str) -> tuple[str, Mapping[str, str]]:
         text = self.folder.read(self._name(stage))
         if text is None:
             raise DataError(
                 f"stage '{stage}' has handed over nothing in this run, and what it made before may be something else; "
                 "run it first, with the same --run and revision"
             )
-        told = _parse(text)
+        told = json.loads(text)
         return told["entry"], told["files"]
 
     def _put(self, path: str, text: str) -> None:
@@ -99,34 +95,11 @@ class Handoff:
         replace_text(target, text)
 
 
-def read_lock_file(root: Path) -> Any:
-    """Return dvc.lock as it can be written again; without any entry if there is none."""
-    path = root / LOCK
-    return _parse(path.read_text()) if path.exists() else {"schema": "2.0", "stages": {}}
-
-
-def outputs_in(lock: Mapping[str, Any], stage: str) -> dict[str, str]:
-    """Return DVC's MD5s of a stage's outputs in a dvc.lock, by path; none if it does not have the stage."""
-    return {out["path"]: out["md5"] for out in lock["stages"].get(stage, {}).get("outs", [])}
-
-
-def _question(entry: Mapping[str, Any]) -> Any:
+def _question(entry: str) -> Any:
     """Return what decides a stage's outputs."""
-    return {key: value for key, value in entry.items() if key != "outs"}
+    return {key: value for key, value in parsed(entry).items() if key != "outs"}
 
 
 def _is_gits(path: str) -> bool:
     """Tell whether git keeps an output, and not DVC, as dvc.yaml has it."""
     return Path(path).parts[0] == SPLITS
-
-
-def _parse(text: str) -> Any:
-    from dvc.utils.serialize import parse_yaml_for_update
-
-    return parse_yaml_for_update(text, LOCK)
-
-
-def _dump(value: Any) -> str:
-    from dvc.utils.serialize import dumps_yaml
-
-    return str(dumps_yaml(value))

@@ -12,6 +12,7 @@ import yaml
 from pipeline_tasks.catalog import Catalog
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage.files import SPLITS
+from pipeline_tasks.lineage.lock_file import LOADER
 from pipeline_tasks.storage import PARTIAL
 
 DIRECTORY = ".dir"
@@ -94,7 +95,7 @@ def load_lock(root: Path, catalog: Catalog) -> Lock:
 
 def parse_lock(root: Path, text: str, catalog: Catalog) -> Lock:
     """Return what the `text` of a dvc.lock says, as `load_lock` does."""
-    stages = yaml.safe_load(text)["stages"]
+    stages = yaml.load(text, Loader=LOADER)["stages"]  # noqa: S506 - a SafeLoader
     items = {*catalog.products, *catalog.generators, *catalog.defects, *catalog.parts}
     return Lock(root, {name: entry for name, entry in stages.items() if "@" not in name or name.split("@")[1] in items})
 

@@ -10,7 +10,8 @@ from pipeline_tasks.lineage.copies import Copies
 from pipeline_tasks.lineage.digests import Digests
 from pipeline_tasks.lineage.dvc_command import errors_in, run_dvc
 from pipeline_tasks.lineage.graph import Graph, Stage, load_graph
-from pipeline_tasks.lineage.handoff import Handoff, outputs_in, read_lock_file
+from pipeline_tasks.lineage.handoff import Handoff
+from pipeline_tasks.lineage.lock_file import outputs_of, parsed, read_entries
 from pipeline_tasks.lineage.objects import stored_objects
 from pipeline_tasks.lineage.remote import RemoteFolder, remote_folder
 from pipeline_tasks.lineage.repro import Outcome, reproduce_stage
@@ -36,7 +37,7 @@ def reproduce_on_node(root: Path, name: str, run: str) -> Outcome:
     stage = _stage(graph, name)
     with remote_folder(root) as remote:
         handoff = Handoff.of(root, remote, run)
-        handoff.take(stage.upstream)
+        handoff.take(stage.upstream, beside=[name])
         if not _inputs_changed(root, graph, stage) and not _would_run(root, name):
             handoff.give(name)
             return "unchanged"
@@ -113,9 +114,11 @@ def _inputs_changed(root: Path, graph: Graph, stage: Stage) -> bool:
     Whatever cannot be told counts as changed; data that are here and known to neither are left to DVC, which asks only
     for what is here: missing inputs it takes for unchanged.
     """
-    lock = read_lock_file(root)
-    read = {dep["path"]: dep.get("md5") for dep in lock["stages"].get(stage.name, {}).get("deps", [])}
-    known = {path: md5 for before in stage.upstream for path, md5 in outputs_in(lock, before).items()}
+    entries = read_entries(root)
+    if stage.name not in entries:
+        return True
+    read = {dep["path"]: dep.get("md5") for dep in parsed(entries[stage.name]).get("deps", [])}
+    known = {path: md5 for before in stage.upstream for path, md5 in outputs_of(entries[before]).items()}
     known |= dict(filter(None, (_tracked(root, path) for path in _raw(graph, stage))))
     with stored_objects(root, cache=True) as objects:
         digests = Digests({PurePosixPath(path): md5 for path, md5 in known.items()}, objects)

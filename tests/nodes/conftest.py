@@ -12,8 +12,7 @@ from pipeline_tasks.lineage.checkout import check_out, share_remote
 FINE = {
     "sh stage.sh ingest-${key} data/samples/${key} ${item.path}": "sh stage.sh ingest-${key} data/samples/${key} "
     "${item.path} && cp ${item.path}/*.txt data/samples/${key}/",
-    "data/pairs/${item.product}/${item.defect} data/samples/${item.product}": "data/pairs/${item.product}/${item.defect} "
-    "data/samples/${item.product}/${item.defect}.txt",
+    "${item.defect} data/samples/${item.product}": "${item.defect} data/samples/${item.product}/${item.defect}.txt",
     "        - data/samples/${item.product}\n": "        - data/samples/${item.product}/${item.defect}.txt\n",
 }
 """What makes the tiny pipeline like the real one: a defect's stage reads one file of what ingest makes."""

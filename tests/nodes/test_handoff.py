@@ -1,3 +1,4 @@
+import json
 import os
 import time
 from pathlib import Path
@@ -7,7 +8,8 @@ import yaml
 from dvc.fs import LocalFileSystem
 
 from pipeline_tasks.errors import DataError, TransientError
-from pipeline_tasks.lineage.handoff import KEPT_DAYS, Handoff, read_lock_file
+from pipeline_tasks.lineage.handoff import KEPT_DAYS, Handoff
+from pipeline_tasks.lineage.lock_file import read_entries
 from pipeline_tasks.lineage.remote import RemoteFolder
 
 SPLIT = "splits/plate.csv"
@@ -68,11 +70,11 @@ def test_what_was_handed_over_first_for_the_same_inputs_stays(tmp_path, remote):
     one, other = machine(tmp_path / "one", entry("1" * 32)), machine(tmp_path / "other", entry("3" * 32))
     handoff(one, remote).give("ingest@plate")
     handoff(other, remote).give("ingest@plate")
-    assert read_lock_file(other) == read_lock_file(one)
+    assert read_entries(other) == read_entries(one)
     third = machine(tmp_path / "third", entry("4" * 32, "2e-05"))
     handoff(third, remote).give("ingest@plate")
     handoff(one, remote).take(["ingest@plate"])
-    assert read_lock_file(one) == read_lock_file(third)
+    assert read_entries(one) == read_entries(third)
 
 
 def test_runs_are_kept_apart_whatever_they_are_called(tmp_path, remote):
@@ -88,7 +90,7 @@ def test_old_runs_are_forgotten(tmp_path, remote):
     root = machine(tmp_path / "one", entry("1" * 32))
     for run in ("old", "new"):
         handoff(root, remote, run).give("ingest@plate")
-    old = Path(handoff(root, remote, "old").folder.path) / "ingest@plate.yaml"
+    old = Path(handoff(root, remote, "old").folder.path) / "ingest@plate.json"
     os.utime(old, (0, time.time() - (KEPT_DAYS + 1) * 86400))
     handoff(root, remote, "new").forget_old()
     assert not old.exists() and len(remote.names()) == 1
@@ -107,8 +109,8 @@ def test_nothing_is_taken_where_one_stage_is_missing(tmp_path, remote):
 )
 def test_a_hand_over_writes_nothing_but_splits(tmp_path, remote, path):
     root = machine(tmp_path / "one", entry("1" * 32))
-    told = {"entry": {"outs": []}, "files": {path: "evil"}}
-    handoff(root, remote).folder.write("ingest@plate.yaml", yaml.safe_dump(told))
+    told = {"entry": "    outs: []\n", "files": {path: "evil"}}
+    handoff(root, remote).folder.write("ingest@plate.json", json.dumps(told))
     with pytest.raises(DataError, match="which git does not keep"):
         handoff(root, remote).take(["ingest@plate"])
     assert not (tmp_path / "outside.csv").exists() and not (root / "pipeline_tasks").exists()
