@@ -29,6 +29,7 @@ with DAG(
             tasks.command(
                 ["retrain", "--product", product],
                 gpu=True,
+                fetch=True,
                 task_id=product,
                 inlets=[DATASET],
                 makes=[f"detector/{product}"],

@@ -32,6 +32,7 @@ with DAG(
             tasks.command(
                 ["audit", "champion", "--product", product],
                 gpu=True,  # where there is one, pairs are made again on it
+                fetch=False,
                 task_id=product,
                 inlets=[DATASET],
                 reads=[f"detector/{product}"],

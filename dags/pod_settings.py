@@ -75,7 +75,7 @@ class GpuNodes(Nodes):
 
     resource: str = "nvidia.com/gpu"
     count: PositiveInt = 1
-    """Of each pod; a training uses more than one if `processes` says so."""
+    """Of each pod, and so its slots of the pool `gpu`; a training uses more than one if `processes` says so."""
 
 
 class Whole(Section):
@@ -114,7 +114,7 @@ class PodSettings(Section):
     whole: Whole = Whole()
     volumes: list[Volume] = Field(default_factory=list)
     start_minutes: PositiveInt = 60
-    """How long a pod waits at most for a node, and then for its image."""
+    """How long a pod waits at most for a node, and then for its image; what is left of that is for clone and data."""
 
 
 def load_pod_settings(path: Path) -> PodSettings:

@@ -34,6 +34,8 @@ LOGS_S = 30
 """How often the log of a task shows what its pod has said since."""
 POD_RETRIES = {**RETRIES, "retry_delay": timedelta(seconds=GRACE_S + 30)}
 """A pod that was stopped has pushed its unfinished work before another one asks for it."""
+PIN_RETRIES = {"retries": 6, "retry_delay": timedelta(minutes=1)}
+"""After a push, the DAGs' checkout takes minutes to follow its branch."""
 
 
 class PinOperator(BaseOperator):
@@ -137,7 +139,7 @@ class Pods:
             digest=graph_digest(root),
             doc_md="Decide on the revision that all pods of this run work on.",
             execution_timeout=timedelta(minutes=10),
-            **RETRIES,
+            **PIN_RETRIES,
         )
 
     def stage(self, stage: Stage) -> PodOperator:
@@ -155,11 +157,14 @@ class Pods:
         labels = {"stage": "publish"}
         return self._pod(self._whole(gpu=False), [], command, labels, task_id="publish", retry_refusals=True, **options)
 
-    def command(self, arguments: list[str], gpu: bool, **options: Any) -> PodOperator:
-        """Return a task that runs a command which needs all data of a version."""
+    def command(self, arguments: list[str], gpu: bool, fetch: bool, **options: Any) -> PodOperator:
+        """Return a task that runs a command on all data of a version.
+
+        fetch: whether they are fetched first, for a command that does not read the remote itself.
+        """
         labels = {"stage": arguments[0], "item": options["task_id"], "product": options["task_id"]}
         options |= {"pool": pool_name(gpu)}
-        task = self._pod(self._whole(gpu), ["--pull"], arguments, labels, **options)
+        task = self._pod(self._whole(gpu), ["--pull"] if fetch else [], arguments, labels, **options)
         task.set_upstream(self.pin)
         return task
 
@@ -177,19 +182,22 @@ class Pods:
     ) -> PodOperator:
         """Return the task that runs `defectline node` with these options for the command.
 
-        execution_timeout: of the command. The cluster enforces it; Airflow adds the time in which a pod may wait.
+        execution_timeout: of the command. The cluster counts from when the pod has a node, and so allows it
+        `start_minutes` more, for image, clone and data; Airflow allows as much again, for the wait for a node.
         """
         waiting = timedelta(minutes=self.settings.start_minutes)
+        deadline = execution_timeout + waiting
         return PodOperator(
             arguments=["node", *node, self.settings.repository, REVISION, "--", *command],
             labels={"app.kubernetes.io/name": "defectline", **_own_labels(labels)},
-            active_deadline_seconds=int(execution_timeout.total_seconds()),
-            execution_timeout=execution_timeout + 2 * waiting + timedelta(seconds=GRACE_S),
+            active_deadline_seconds=int(deadline.total_seconds()),
+            execution_timeout=waiting + deadline + timedelta(seconds=GRACE_S),
             schedule_timeout_seconds=int(waiting.total_seconds()),
             startup_timeout_seconds=int(waiting.total_seconds()),
             root=self.root,
             namespace=self.settings.namespace,
             pod_template_dict=pod_template(self.settings, needs),
+            pool_slots=self.settings.gpu.count if needs.gpu else 1,
             **_watching(),
             **{**POD_RETRIES, **options},
         )

@@ -118,14 +118,18 @@ class Processes:
 
     def stage(self, stage: Stage) -> LineageOperator:
         """Return a task that runs a stage."""
-        return self._task(["repro", stage.name], **stage_options(stage))
+        slots = stage.cpus if stage.gpu else 1
+        return self._task(["repro", stage.name], pool_slots=slots, **stage_options(stage))
 
     def publish(self, **options: Any) -> LineageOperator:
         """Return a task that publishes what the stages have made."""
         return self._task(["publish"], task_id="publish", retry_refusals=True, **options)
 
-    def command(self, arguments: list[str], gpu: bool, **options: Any) -> LineageOperator:
-        """Return a task that runs a command which needs all data of a version."""
+    def command(self, arguments: list[str], gpu: bool, fetch: bool, **options: Any) -> LineageOperator:
+        """Return a task that runs a command on all data of a version.
+
+        fetch: whether it expects them in the workspace, where they are here, and does not read the remote itself.
+        """
         return self._task(arguments, pool=pool_name(gpu), **options)
 
     def _task(self, arguments: list[str], **options: Any) -> DefectlineOperator:
@@ -169,7 +173,6 @@ def stage_options(stage: Stage) -> dict[str, Any]:
         "doc_md": f"{stage.description}\n\n    {stage.command}",
         "execution_timeout": timedelta(minutes=stage.timeout_minutes),
         "pool": pool_name(stage.gpu),
-        "pool_slots": stage.cpus if stage.gpu else 1,
     }
 
 
