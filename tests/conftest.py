@@ -162,5 +162,5 @@ def one_thread() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest tests first, so that no worker waits for one in the end."""
-    longest = ("test_kills", "test_tiny_refresh", "test_kubeflow_end_to_end")
+    longest = ("test_kills", "test_two_nodes", "test_tiny_refresh", "test_kubeflow_end_to_end")
     items.sort(key=lambda item: not any(name in item.nodeid for name in longest))
