@@ -77,6 +77,7 @@ def test_a_defect_may_be_made_on_a_product_that_has_normal_images_only(product_f
         "defect": "crack",
         "generator": SHARED,
         "prompts": "data/prompts",
+        "parts": "data/masks/cap/crack.refused.json",
     }
     assert all(d.source == d.product for key, d in catalog.defects.items() if not key.endswith("-crack"))
     assert (catalog.generator_of("cap"), notes) == (SHARED, [])
