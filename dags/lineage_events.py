@@ -17,6 +17,7 @@ import yaml
 from pipeline_tasks.errors import DefectlineError, without_secrets
 from pipeline_tasks.lineage.git import answer
 from pipeline_tasks.lineage.graph import Graph, load_graph
+from pipeline_tasks.lineage.lock_file import LOADER
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -116,7 +117,7 @@ def _versions(root: Path, graph: Graph) -> dict[str, str]:
     """Return DVC's MD5 of every output and dependency in dvc.lock, by path; an output's is that of who made it."""
     try:
         text = (root / "dvc.lock").read_text()
-        stages: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]  # noqa: S506
+        stages: dict[str, Any] = yaml.load(text, Loader=LOADER)["stages"]  # noqa: S506 - a SafeLoader
         entries = [stages[stage.name] for stage in graph.stages if stage.name in stages]
         items = [item for kind in ("deps", "outs") for entry in entries for item in entry.get(kind, [])]
         return {item["path"]: item["md5"] for item in items if "md5" in item}

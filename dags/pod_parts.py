@@ -5,13 +5,12 @@ Plain data: the Kubernetes client takes ten times as long to build it from its o
 
 from typing import Any, NamedTuple
 
-from pod_settings import TEMPORARY, WORKPLACE, Nodes, PodSettings
+from pod_settings import TEMPORARY, Nodes, PodSettings
+
+from pipeline_tasks.lineage.stage_image import SHARED_MEMORY, USER, WORKPLACE
 
 CONTAINER = "base"
 """Name of the only container, which the operator expects."""
-USER = 10001
-"""User and group of the images."""
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a volume of the pod's own
 GIT_CREDENTIALS = '!f() { test "$1" = get && echo "username=$GIT_USERNAME" && echo "password=$GIT_PASSWORD"; }; f'
 """Has git ask the environment, so that no file and no command line holds a password."""
 

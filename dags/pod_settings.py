@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError
 
 from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.lineage.stage_image import WORKPLACE
 from pipeline_tasks.section import Section
 from pipeline_tasks.yaml_files import describe, read_yaml
 
-WORKPLACE = "/work"
-"""Where a pod works: its clone, its data, its home."""
 TEMPORARY = "/tmp"  # noqa: S108 - a volume of the pod's own
 _SECRET_WORDS = re.compile(r"(^|_)(PASSWORD|SECRET|TOKEN|KEY)(_|$)", re.IGNORECASE)
 

@@ -32,11 +32,12 @@ def _keep(root: Path, branch: str, again: bool) -> None:
     from pipeline_tasks.lineage.record import write_record
     from pipeline_tasks.params import load_params
 
-    lock = load_lock(root, load_catalog())
+    catalog = load_catalog()
+    lock = load_lock(root, catalog)
     if again:
         resume_release(root, lock.version)
     check_complete(root)
-    record = write_record(lock, load_catalog())
+    record = write_record(lock, catalog)
     if load_params().register_.git_commit:
         done = [uncommitted_code(root), commit_lock(root), tag_version(root, lock.version, record)]
         print(*filter(None, done), sep="\n")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pipeline_tasks.errors import refusals_named
 
+WORK = Path(".work")
+"""Folder of unfinished work and of what can be made again, which git does not keep."""
 SPLITS = "splits"
 """Folder of the stored splits, which dvc.yaml's ingest keeps and git versions."""
 CODE = "pipeline_tasks"

@@ -19,9 +19,10 @@ from typing import Any
 import yaml
 
 from pipeline_tasks.errors import ConfigError, StorageError
-from pipeline_tasks.lineage.files import replace_text
+from pipeline_tasks.lineage.files import WORK, replace_text
+from pipeline_tasks.lineage.lock_file import LOADER
 
-CACHE = Path(".work/graph.json")
+CACHE = WORK / "graph.json"
 CODE = "pipeline_tasks/"
 """Where the code lies: what a stage depends on there is no data."""
 
@@ -127,7 +128,7 @@ def _deciding_files(root: Path) -> tuple[str, ...]:
 
 def _vars_files(path: Path) -> list[str]:
     try:
-        pipeline: dict[str, Any] = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        pipeline: dict[str, Any] = yaml.load(path.read_text(), Loader=LOADER)  # noqa: S506 - a SafeLoader
         blocks = [pipeline, *pipeline["stages"].values()]
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: missing; run in the repository's root, or name it in DEFECTLINE_ROOT") from error

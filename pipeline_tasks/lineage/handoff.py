@@ -8,7 +8,7 @@ those of the stages before it, or refuses.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,22 @@ KEPT_DAYS = 30
 
 @dataclass(frozen=True)
 class Handoff:
-    """The entries of one run in the repository at `root`."""
+    """The entries of one run in the repository at `root`, in the folder `name` among those of all `runs`."""
 
     root: Path
-    folder: RemoteFolder
+    runs: RemoteFolder
+    name: str
 
     @classmethod
     def of(cls, root: Path, remote: RemoteFolder, run: str) -> "Handoff":
         """Return that of the run that a scheduler calls `run`, at the revision that is checked out."""
         revision = answer(root, "rev-parse", "HEAD") or ""
-        name = hashlib.sha256(f"{revision}\0{run}".encode()).hexdigest()[:16]
-        return cls(root, remote.below(RUNS, name))
+        return cls(root, remote.below(RUNS), hashlib.sha256(f"{revision}\0{run}".encode()).hexdigest()[:16])
+
+    @property
+    def folder(self) -> RemoteFolder:
+        """Where the entries are."""
+        return self.runs.below(self.name)
 
     def take(self, stages: Iterable[str], beside: Iterable[str] | None = None) -> None:
         """Take over what these stages made: their entries into dvc.lock, and the files among their outputs that git
@@ -57,7 +62,7 @@ class Handoff:
 
         What another node has handed over for the same inputs stays, and is taken: stages after it may have read it.
         """
-        entry, name = read_entries(self.root)[stage], self._name(stage)
+        entry, name = read_entries(self.root)[stage], _file(stage)
         earlier = self.folder.read(name)
         if earlier is not None and _question(json.loads(earlier)["entry"]) == _question(entry):
             self.take([stage])
@@ -67,18 +72,14 @@ class Handoff:
 
     def forget_old(self) -> None:
         """Remove what was handed over in any run more than KEPT_DAYS ago; what cannot be removed is told of."""
-        runs = replace(self.folder, path=self.folder.fs.parent(self.folder.path))
         try:
-            for name in runs.older_than(KEPT_DAYS):
-                runs.remove(name)
+            for name in self.runs.older_than(KEPT_DAYS):
+                self.runs.remove(name)
         except TransientError as error:
             print(f"old hand-overs were not removed: {error}", flush=True)
 
-    def _name(self, stage: str) -> str:
-        return f"{stage}.json"
-
     def _told(self, stage: str) -> tuple[str, Mapping[str, str]]:
-        text = self.folder.read(self._name(stage))
+        text = self.folder.read(_file(stage))
         if text is None:
             raise DataError(
                 f"stage '{stage}' has handed over nothing in this run, and what it made before may be something else; "
@@ -93,6 +94,10 @@ class Handoff:
         if not _is_gits(path) or not target.resolve().is_relative_to((self.root / SPLITS).resolve()):
             raise DataError(f"DVC remote '{self.folder.remote}': a hand-over names '{path}', which git does not keep")
         replace_text(target, text)
+
+
+def _file(stage: str) -> str:
+    return f"{stage}.json"
 
 
 def _question(entry: str) -> Any:

@@ -11,14 +11,9 @@ from typing import Any
 
 from pipeline_tasks.errors import ConfigError
 from pipeline_tasks.lineage.graph import Graph, Stage
+from pipeline_tasks.lineage.stage_image import SHARED_MEMORY, USER, WORKPLACE
 
 GPU = "nvidia.com/gpu"
-WORK = "/work"
-"""Where the images of stages work; it lies on a volume of the pod's own, of the size that the stage's meta says."""
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - no temporary file
-"""What GPUs of a pod exchange lies there; a container has 64 MiB of it, which is too little."""
-USER = 10001
-"""User and group of the images of stages."""
 RETRIES = 2
 PIN = Stage("pin", "", "", (), (), (), gpu=False, cpus=1, memory="1Gi", disk="1Gi", timeout_minutes=10)
 PUBLISH = Stage("publish", "", "", (), (), (), gpu=False, cpus=1, memory="16Gi", disk="100Gi", timeout_minutes=240)
@@ -119,7 +114,7 @@ def _settle(task: Any, stage: Stage, cluster: Cluster) -> Any:
     task.set_cpu_request(str(stage.cpus)).set_cpu_limit(str(stage.cpus))
     task.set_memory_request(stage.memory).set_memory_limit(stage.memory)
     kubernetes.set_timeout(task, stage.timeout_minutes * 60)
-    kubernetes.empty_dir_mount(task, "work", WORK, size_limit=stage.disk)
+    kubernetes.empty_dir_mount(task, "work", WORKPLACE, size_limit=stage.disk)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     for name, keys in cluster.secrets.items():
         kubernetes.use_secret_as_env(task, name, {key: key for key in keys})

@@ -9,6 +9,7 @@ from pipeline_tasks.errors import ConfigError, DataError, TransientError
 from pipeline_tasks.lineage.copies import Copies
 from pipeline_tasks.lineage.digests import Digests
 from pipeline_tasks.lineage.dvc_command import errors_in, run_dvc
+from pipeline_tasks.lineage.files import WORK
 from pipeline_tasks.lineage.graph import Graph, Stage, load_graph
 from pipeline_tasks.lineage.handoff import Handoff
 from pipeline_tasks.lineage.lock_file import outputs_of, parsed, read_entries
@@ -18,7 +19,6 @@ from pipeline_tasks.lineage.repro import Outcome, reproduce_stage
 from pipeline_tasks.lineage.unfinished import kept_on_remote
 from pipeline_tasks.yaml_files import read_yaml
 
-WORK = Path(".work")
 UNFINISHED = "unfinished"
 RUN_CACHE = "run_cache"
 """Folder of DVC's run-cache on the remote, stage by stage: DVC's own, of all stages and times, is moved as a whole."""

@@ -4,9 +4,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-TURNS = Path(".work")
+from pipeline_tasks.lineage.files import WORK
 
 
 @contextmanager
@@ -15,8 +14,8 @@ def in_turn(step: str) -> Iterator[None]:
 
     The turn of a process that is killed ends with it. Raises StorageError if the file of the turn cannot be written.
     """
-    TURNS.mkdir(exist_ok=True)
-    with (TURNS / f"{step}.turn").open("a+") as turn:
+    WORK.mkdir(exist_ok=True)
+    with (WORK / f"{step}.turn").open("a+") as turn:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

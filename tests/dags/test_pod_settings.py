@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dags.pod_settings import WORKPLACE, load_pod_settings
+from dags.pod_settings import load_pod_settings
 from pipeline_tasks.errors import ConfigError
+from pipeline_tasks.lineage.stage_image import WORKPLACE
 
 EXAMPLE = Path(__file__).parents[2] / "containers" / "kubernetes" / "pods.yaml"
 

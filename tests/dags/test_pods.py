@@ -10,15 +10,15 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from dags.pod_settings import TEMPORARY, WORKPLACE
+from dags.pod_settings import TEMPORARY
 from pipeline_tasks.lineage.graph import load_graph
+from pipeline_tasks.lineage.stage_image import SHARED_MEMORY, WORKPLACE
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "containers" / "kubernetes" / "pods.yaml"
 SETTINGS = yaml.safe_load(EXAMPLE.read_text())
 REVISION, RUN = "0123456789abcdef0123456789abcdef01234567", "it's by hand: $(AWS_SECRET_ACCESS_KEY) {{ run_id }}"
 PIPELINE = ("dvc.yaml", "params.yaml", "catalog.yaml", ".dvc/config")
-SHARED_MEMORY = "/dev/shm"  # noqa: S108
 LONG = "P" + "_" * 62 + "9"
 
 

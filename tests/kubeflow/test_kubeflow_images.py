@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_tasks.lineage.kubeflow import USER, WORK
+from pipeline_tasks.lineage.stage_image import USER, WORKPLACE
 
 DOCKERFILE = (Path(__file__).parents[2] / "containers" / "Dockerfile").read_text()
 
 
 def test_images_work_where_the_volume_is_and_as_the_user_that_is_set():
-    assert f"WORKDIR {WORK}\n" in DOCKERFILE
+    assert f"WORKDIR {WORKPLACE}\n" in DOCKERFILE
     assert f"USER {USER}:{USER}\n" in DOCKERFILE
 
 

@@ -1,10 +1,9 @@
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nodes import make_origin
+from nodes import git, make_origin
 from tiny_project import call
 
 from pipeline_tasks.lineage.checkout import check_out, share_remote
@@ -35,7 +34,7 @@ def shared_template(tmp_path_factory: pytest.TempPathFactory, make_pipeline: Cal
     call(project, "dvc", "add", "--quiet", "raw/plate")
     call(project, "dvc", "push", "--quiet")
     call(project, "git", "add", "raw", ".dvc", "dvc.yaml")
-    call(project, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", "Share")
+    git(project, "commit", "--message", "Share")
     make_origin(place, project)
     return place
 
@@ -63,13 +62,9 @@ def clone(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path
 
 def committed(root: Path, message: str) -> None:
     """Commit all there is at `root` and push it to the origin's trunk."""
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    for command in (
-        ("add", "--all"),
-        (*identity, "commit", "-m", message),
-        ("push", "origin", "HEAD:refs/heads/trunk"),
-    ):
-        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--message", message)
+    git(root, "push", "origin", "HEAD:refs/heads/trunk")
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
-import subprocess
 from pathlib import Path
 
 import pytest
+from nodes import git
 
 from pipeline_tasks.errors import ConfigError, TransientError
 from pipeline_tasks.lineage.checkout import check_out, share_remote
 from pipeline_tasks.lineage.git import answer
-
-
-def git(root: Path, *arguments: str) -> None:
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
 
 
 @pytest.fixture

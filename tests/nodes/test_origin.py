@@ -1,7 +1,7 @@
-import subprocess
 from pathlib import Path
 
 import pytest
+from nodes import git
 
 from pipeline_tasks.errors import PublicationError
 from pipeline_tasks.lineage import origin as releasing
@@ -11,11 +11,6 @@ from pipeline_tasks.lineage.origin import push_release, resume_release
 from pipeline_tasks.lineage.publish import tag_version
 
 VERSION, RECORD = "0123456789ab", "0" * 32
-
-
-def git(root: Path, *arguments: str) -> None:
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
 
 
 @pytest.fixture

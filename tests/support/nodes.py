@@ -67,6 +67,12 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
+def git(root: Path, *arguments: str) -> None:
+    """Run git at `root` as somebody, silently; it must succeed."""
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+
 def make_origin(place: Path, project: Path) -> str:
     """Make a bare repository of what a project has committed, its branch called `trunk`, and return its URL."""
     call(project, "git", "branch", "--move", "trunk")
