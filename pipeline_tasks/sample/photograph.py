@@ -5,11 +5,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pipeline_tasks.drawing.camera import expose, read_out
+from pipeline_tasks.drawing.defects import DEFECTS, Severity
+from pipeline_tasks.drawing.face import Face
+from pipeline_tasks.drawing.fields import Field, ramp
 from pipeline_tasks.images.codec import Mask, Pixels
-from pipeline_tasks.sample.camera import expose, read_out
-from pipeline_tasks.sample.defects import DEFECTS, Severity
-from pipeline_tasks.sample.face import Face
-from pipeline_tasks.sample.fields import Field, ramp
 from pipeline_tasks.sample.plate import SAMPLES_PER_PX, machine_plate
 from pipeline_tasks.seeds import derive_seed
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_tasks.sample.face import Face
-from pipeline_tasks.sample.fields import Field, Grid, mix, pixel_grid, ramp, ridge, rounded_box, smooth_noise
-from pipeline_tasks.sample.textures import TEXTURES
+from pipeline_tasks.drawing.face import Face
+from pipeline_tasks.drawing.fields import Field, Grid, mix, pixel_grid, ramp, ridge, rounded_box, smooth_noise
+from pipeline_tasks.drawing.textures import TEXTURES
 
 SIDE_PX = 256
 SAMPLES_PER_PX = 2

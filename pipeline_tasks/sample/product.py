@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline_tasks.drawing.defects import DEFECTS, SEVERITIES, Severity
 from pipeline_tasks.errors import DataError
 from pipeline_tasks.images.codec import encode_image, encode_mask
 from pipeline_tasks.progress import track
-from pipeline_tasks.sample.defects import DEFECTS, SEVERITIES, Severity
 from pipeline_tasks.sample.photograph import photograph
 from pipeline_tasks.schema import GOOD
 from pipeline_tasks.storage import atomic_folder, content_digest, read_json, write_json

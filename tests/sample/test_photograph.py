@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from pipeline_tasks.drawing.defects import DEFECTS, SEVERITIES, Severity
 from pipeline_tasks.images.codec import Pixels
-from pipeline_tasks.sample.defects import DEFECTS, SEVERITIES, Severity
 from pipeline_tasks.sample.photograph import photograph
 
 NAMES = ("test/a", "test/b")

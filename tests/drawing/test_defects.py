@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline_tasks.sample.defects import DEFECTS, SEVERITIES
-from pipeline_tasks.sample.face import Face
-from pipeline_tasks.sample.fields import Field, pixel_grid
+from pipeline_tasks.drawing.defects import DEFECTS, SEVERITIES
+from pipeline_tasks.drawing.face import Face
+from pipeline_tasks.drawing.fields import Field, pixel_grid
 
 GRID = pixel_grid(160, 1)
 FACE = Face(GRID, np.full_like(GRID.x, 100), lamp=(0, -1), grain=0)

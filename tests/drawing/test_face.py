@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline_tasks.sample.face import Face
-from pipeline_tasks.sample.fields import pixel_grid, rounded_box
+from pipeline_tasks.drawing.face import Face
+from pipeline_tasks.drawing.fields import pixel_grid, rounded_box
 
 GRID = pixel_grid(100, 2)
 FACE = Face(GRID, -rounded_box(GRID, 40, 12, 2), lamp=(0, -1), grain=0)

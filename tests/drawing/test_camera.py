@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline_tasks.sample.camera import expose, read_out
+from pipeline_tasks.drawing.camera import expose, read_out
 
 
 def test_expose_reduces_to_image_size_and_keeps_the_light() -> None:

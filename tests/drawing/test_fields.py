@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from pipeline_tasks.sample.fields import Grid, mix, pixel_grid, ramp, ridge, rounded_box, smooth_noise, streak_noise
+from pipeline_tasks.drawing.fields import Grid, mix, pixel_grid, ramp, ridge, rounded_box, smooth_noise, streak_noise
 
 
 def test_pixel_grid_is_centred_and_in_px_whatever_the_sampling() -> None:

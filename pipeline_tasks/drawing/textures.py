@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline_tasks.sample.fields import Field, Grid, streak_noise
+from pipeline_tasks.drawing.fields import Field, Grid, streak_noise
 
 Texture = Callable[[np.random.Generator, Grid], Field]
 """Draws a finish at coordinates in the part's frame: [H, W], mean about 0, standard deviation about 1."""

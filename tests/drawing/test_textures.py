@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline_tasks.sample.fields import pixel_grid
-from pipeline_tasks.sample.textures import TEXTURES
+from pipeline_tasks.drawing.fields import pixel_grid
+from pipeline_tasks.drawing.textures import TEXTURES
 
 
 @pytest.mark.parametrize("name", TEXTURES)

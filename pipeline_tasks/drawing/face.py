@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_tasks.sample.fields import Field, Grid
+from pipeline_tasks.drawing.fields import Field, Grid
 
 SPOTS_TRIED = 300
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from pipeline_tasks.drawing.fields import Field
 from pipeline_tasks.images.codec import Pixels
-from pipeline_tasks.sample.fields import Field
 
 LENS_BLUR_PX = 0.55
 READ_NOISE, SHOT_NOISE = 1.1, 0.018

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_tasks.sample.face import Face
-from pipeline_tasks.sample.fields import Field, ramp, ridge, smooth_noise
+from pipeline_tasks.drawing.face import Face
+from pipeline_tasks.drawing.fields import Field, ramp, ridge, smooth_noise
 
 
 @dataclass(frozen=True, slots=True)
