@@ -7,15 +7,24 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pipeline_tasks.section import Fraction, NonNegativeInt, Section, UNetWidth
 
 
+class EarlyStop(Section):
+    """When the inpainting generator's training ends before its steps do: on defect images held out of the base set."""
+
+    min_images: Annotated[PositiveInt, Field(description="images of a defect from which some of them are held out")]
+    fraction: Annotated[float, Field(gt=0, le=0.5, description="of these, held out; shots of one part together")]
+    every_steps: Annotated[PositiveInt, Field(description="steps from one measurement to the next")]
+    patience: Annotated[PositiveInt, Field(description="measurements without a lower loss that end the training")]
+
+
 class TrainInpainting(Section):
     """What only the inpainting generator's training knows (METHODS section 3a)."""
 
     window_px: Annotated[int, Field(ge=32, multiple_of=16, description="side of the square training windows")]
     channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
     dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
-    appearance_code: Annotated[
-        bool, Field(description="tell it mean and spread of the defect's pixels; else it guesses")
-    ]
+    appearance_code: Annotated[bool, Field(description="tell it the defect's colour and roughness; else it guesses")]
+    guided_fraction: Annotated[Fraction, Field(description="share of windows told the defect's slow shading, too")]
+    early_stop: EarlyStop
 
 
 class LatentTraining(Section):

@@ -22,8 +22,9 @@ def load_trainer(params: Params, pretrained: Path) -> Trainer:
             return DitTrainer(params, load_base(pretrained), load_transformer(pretrained))
         case "inpainting":
             from pipeline_tasks.backends.inpainting_trainer import InpaintingTrainer
+            from pipeline_tasks.inpainting.initial import recorded_digest
 
-            return InpaintingTrainer(params.train)
+            return InpaintingTrainer(params.train, recorded_digest(params.train.init, pretrained))
         case "paste":
             from pipeline_tasks.backends.paste import PasteTrainer
 

@@ -18,14 +18,16 @@ from torch import Tensor
 from pipeline_tasks.backends.protocol import Floats, RealDefect, Rendered, Request, settings_digest
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.errors import ModelError
-from pipeline_tasks.images.boxes import Box, crop, union
+from pipeline_tasks.images.boxes import Box, bounding_box, crop, union
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.inpainting.appearance import CODE_SIZE, PLANES, Extent, laid, look, measure_code, measure_guide
 from pipeline_tasks.inpainting.flow import euler
-from pipeline_tasks.inpainting.network import CODE_SIZE, condition_planes, velocity
+from pipeline_tasks.inpainting.level import level_within
+from pipeline_tasks.inpainting.network import condition_planes, velocity
 from pipeline_tasks.inpainting.source import Grain, start
-from pipeline_tasks.inpainting.training_windows import DefectImage, defect_window
-from pipeline_tasks.inpainting.windows import context_level, cover, window_weight
+from pipeline_tasks.inpainting.training_windows import DefectImage, random_box, residual
+from pipeline_tasks.inpainting.windows import cover, window_weight
 from pipeline_tasks.params import Generate
 from pipeline_tasks.seeds import derive_seed
 from pipeline_tasks.storage import content_digest, read_json, write_json
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 CARD = "generator.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CONFIG = "config.json"
+MAX_GAIN = 3.0
+"""Most that a defect's contrast is changed for a surface brighter or darker than its own."""
 
 
 @dataclass(frozen=True)
@@ -139,21 +143,25 @@ class InpaintingBackend:
         """Return the condition planes [B, C, S, S] of equally large windows; a whole region's would be too large."""
         hole = torch.stack([_cut(region.hole, box) for region, box in windows]).float()
         mask = torch.stack([_cut(region.mask, box) for region, box in windows]).float()
-        code = torch.stack([region.code for region, _ in windows])
+        look = torch.stack([_cut(region.look, box) for region, box in windows])
         defect = torch.tensor([region.defect for region, _ in windows])
-        return condition_planes(hole, mask, code, defect, len(self.model.defects))
+        return condition_planes(hole, mask, look, defect, len(self.model.defects))
 
 
 @dataclass(frozen=True)
 class _Region:
-    """The part of an image around one hole; its boxes are relative to it. hole, mask: bool [1, h, w]."""
+    """The part of an image around one hole; its boxes are relative to it.
+
+    level: [h, w, 3] grey levels; hole, mask: bool [1, h, w]; look: [7, h, w]; start: [3, h, w].
+    """
 
     place: Box
     boxes: list[Box]
     level: Floats
     hole: Tensor
     mask: Tensor
-    code: Tensor
+    code: Floats
+    look: Tensor
     defect: int
     start: Tensor
 
@@ -161,49 +169,69 @@ class _Region:
 def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     if request.row.defect not in model.defects:
         raise ModelError(f"the generator knows {model.defects}, not '{request.row.defect}'; run `dvc repro train`")
-    hole = dilate(request.mask, model.dilation_px)
-    boxes = cover(hole, model.window_px)
+    whole = dilate(request.mask, model.dilation_px)
+    boxes = cover(whole, model.window_px)
     place = union(boxes)
     boxes = [Box(b.y - place.y, b.x - place.x, b.height, b.width) for b in boxes]
-    pixels = crop(request.normal, place).astype(np.float32)
-    hole, mask = crop(hole, place).astype(bool), crop(request.mask, place).astype(bool)
-    level = _level(pixels, hole, boxes)
-    known = torch.from_numpy((pixels - level) / model.scale).permute(2, 0, 1)
+    hole, mask = crop(whole, place).astype(bool), crop(request.mask, place).astype(bool)
+    level = level_within(request.normal, whole, place)
+    known = _planes((crop(request.normal, place).astype(np.float32) - level) / model.scale)
+    code, seen = _look(model, request, mask, place, level, severity)
     rng = np.random.default_rng(derive_seed(request.seed, "noise"))
-    code = _code(model, request, severity)
-    noise = start(model.grain.noise(place.height, place.width, rng), mask, code, model.grain.deviation)
-    hole_plane, mask_plane = (torch.from_numpy(a)[None] for a in (hole, mask))
-    begun = torch.where(hole_plane, torch.from_numpy(noise).permute(2, 0, 1), known)
+    noise = start(model.grain.noise(place.height, place.width, rng), seen, model.grain.deviation)
+    hole_plane, mask_plane = (torch.from_numpy(plane)[None] for plane in (hole, mask))
+    begun = torch.where(hole_plane, _planes(noise), known)
     defect = model.defects.index(request.row.defect)
-    return _Region(place, boxes, level, hole_plane, mask_plane, torch.from_numpy(code), defect, begun)
+    return _Region(place, boxes, level, hole_plane, mask_plane, code, _planes(seen), defect, begun)
 
 
-def _level(pixels: Floats, hole: Mask, boxes: list[Box]) -> Floats:
-    """Return the context level of every pixel, [h, w, 3]: the weighted mean over the windows it is in."""
-    total, weights = np.zeros_like(pixels), np.full_like(pixels[..., :1], 1e-6)
-    for box in boxes:
-        part = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
-        weight = window_weight(box.height)[..., None]
-        total[part] += weight * context_level(pixels[part], hole[part])
-        weights[part] += weight
-    return total / weights
+def _planes(pixels: Floats) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _code(model: Inpainting, request: Request, severity: float) -> Floats:
-    """Return the appearance code [6]: between the parents' by the mask's alpha, contrast times severity.
+def _look(
+    model: Inpainting, request: Request, mask: Mask, place: Box, level: Floats, severity: float
+) -> tuple[Floats, Floats]:
+    """Return the code [12] and the look [h, w, 7]: between the parents' by the mask's alpha, contrast times severity.
 
-    It is zero for a network that was trained without.
+    A surface twice as bright as a parent's shows twice its contrast. Both are zero for a network that was trained
+    without.
     """
     if not model.appearance_code:
-        return np.zeros(CODE_SIZE, np.float32)
+        return np.zeros(CODE_SIZE, np.float32), np.zeros((*mask.shape, PLANES), np.float32)
     rng = np.random.default_rng(derive_seed(request.seed, "appearance"))
-    code_a, code_b = (_code_of(model, parent, rng) for parent in (request.parent_a, request.parent_b))
-    return np.float32(severity) * ((1 - request.row.alpha) * code_a + request.row.alpha * code_b).astype(np.float32)
+    extent, light = _extent(bounding_box(request.mask, 0), place), float(level[mask].mean())
+    code, colour = np.zeros(CODE_SIZE, np.float32), np.zeros((*mask.shape, 3), np.float32)
+    for parent, share in ((request.parent_a, 1 - request.row.alpha), (request.parent_b, request.row.alpha)):
+        its_code, its_colour = _look_of(model, parent, light, extent, mask.shape, rng)
+        code += np.float32(severity * share) * its_code
+        colour += np.float32(severity * share) * its_colour
+    return code, look(mask, code, colour)
 
 
-def _code_of(model: Inpainting, parent: RealDefect, rng: np.random.Generator) -> Floats:
-    image = DefectImage(parent.pixels, parent.mask, 0)
-    return defect_window(image, model.window_px, model.dilation_px, model.scale, rng).code
+def _look_of(
+    model: Inpainting,
+    parent: RealDefect,
+    light: float,
+    extent: Extent,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
+    """Return a real defect's code, of a random window of it, and its guide laid into `extent` of a part of `shape`.
+
+    Their contrast is that on a surface whose level is `light`.
+    """
+    image = DefectImage(parent.pixels, parent.mask, 0, model.dilation_px)
+    window, whole = random_box(image, model.window_px, rng), bounding_box(parent.mask, 0)
+    mask, level = crop(parent.mask, whole).astype(bool), level_within(parent.pixels, image.hole, whole)
+    gain = float(np.clip(light / max(float(level[mask].mean()), 1.0), 1 / MAX_GAIN, MAX_GAIN)) / model.scale
+    code = measure_code(gain * residual(image, window), crop(parent.mask, window).astype(bool))
+    guide = measure_guide(gain * (crop(parent.pixels, whole).astype(np.float32) - level), mask)
+    return code, laid(guide, extent, shape)
+
+
+def _extent(box: Box, place: Box) -> Extent:
+    return box.y - place.y, box.x - place.x, box.height, box.width
 
 
 def _batches(jobs: list[tuple[int, Box]], size: int) -> Iterator[list[tuple[int, Box]]]:

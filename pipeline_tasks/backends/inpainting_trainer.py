@@ -6,13 +6,15 @@ from itertools import islice
 
 import numpy as np
 
+from pipeline_tasks.backends.held_out import held_out
 from pipeline_tasks.backends.inpainting import Inpainting
 from pipeline_tasks.backends.protocol import MAX_NORMALS, Progress, TrainingSamples
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.images.codec import decode_image, decode_mask
-from pipeline_tasks.inpainting.network import make_unet, size_multiple
+from pipeline_tasks.inpainting.initial import initial_unet
+from pipeline_tasks.inpainting.network import size_multiple
 from pipeline_tasks.inpainting.source import measure_grain
 from pipeline_tasks.inpainting.training import TrainingSet, train
 from pipeline_tasks.inpainting.training_windows import DefectImage, defect_window, pixel_scale
@@ -23,12 +25,16 @@ from pipeline_tasks.seeds import derive_seed
 
 @dataclass(frozen=True)
 class InpaintingTrainer:
-    """`Trainer` of protocol.py."""
+    """`Trainer` of protocol.py; prior_digest: of what `train.init` names, as the pretrain stage recorded it."""
 
     params: Train
+    prior_digest: str
 
     def train(self, samples: TrainingSamples, seed: int, checkpoints: Checkpoints, progress: Progress) -> Inpainting:
-        """See protocol.Trainer. Raises ConfigError for several products at once, or a window of a wrong size."""
+        """See protocol.Trainer. Raises ConfigError for several products at once, or a window of a wrong size.
+
+        Raises as `initial_unet` does where the training starts from a prior.
+        """
         window_px, channels = self.params.inpainting.window_px, self.params.inpainting.channels
         if window_px % size_multiple(channels):
             raise ConfigError(
@@ -42,7 +48,8 @@ class InpaintingTrainer:
             )
         names = sorted({sample.defect for sample in samples.defects})
         data = self._training_set(samples.defects, samples.normals, names, seed)
-        unet = make_unet(len(names), channels, derive_seed(seed, "weights"))
+        init = self.params.init
+        unet = initial_unet(init, self.prior_digest, channels, len(names), derive_seed(seed, "weights"))
         device = pick_device(self.params.device)
         dtype = pick_dtype(self.params.precision, device)
         losses = train(unet, data, self.params, seed, device, dtype, checkpoints, progress)
@@ -52,16 +59,22 @@ class InpaintingTrainer:
     def _training_set(
         self, defects: Iterable[Sample], normals: Iterable[Sample], names: list[str], seed: int
     ) -> TrainingSet:
-        window_px, dilation_px = self.params.inpainting.window_px, self.params.inpainting.dilation_px
-        images = [_defect_image(sample, names) for sample in defects]
-        hosts = [decode_image(normal.image) for normal in islice(normals, MAX_NORMALS)]
+        own, early = self.params.inpainting, self.params.inpainting.early_stop
+        defects = list(defects)
+        out = held_out(defects, early.min_images, early.fraction, seed)
+        learned, kept = (
+            [_defect_image(s, names, own.dilation_px) for s in defects if (s.source_path in out) is unseen]
+            for unseen in (False, True)
+        )
+        seen = (normal for normal in normals if normal.derived_from not in out)
+        hosts = [decode_image(normal.image) for normal in islice(seen, MAX_NORMALS)]
         rng = np.random.default_rng(derive_seed(seed, "statistics"))
-        scale = pixel_scale(images * 4, window_px, dilation_px, rng)
-        windows = [defect_window(image, window_px, dilation_px, scale, rng).pixels for image in images * 4]
-        return TrainingSet(images, hosts, scale, measure_grain(windows), len(names))
+        scale = pixel_scale(learned * 4, own.window_px, rng)
+        windows = [defect_window(image, own.window_px, scale, False, rng).pixels for image in learned * 4]
+        return TrainingSet(learned, kept, hosts, scale, measure_grain(windows), len(names))
 
 
-def _defect_image(sample: Sample, names: list[str]) -> DefectImage:
+def _defect_image(sample: Sample, names: list[str], dilation_px: int) -> DefectImage:
     if sample.mask is None:
         raise DataError(f"sample {sample.source_path}: a defect without a mask; re-run ingest")
-    return DefectImage(decode_image(sample.image), decode_mask(sample.mask), names.index(sample.defect))
+    return DefectImage(decode_image(sample.image), decode_mask(sample.mask), names.index(sample.defect), dilation_px)

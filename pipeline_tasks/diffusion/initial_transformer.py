@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_tasks.diffusion.file_digests import check_unchanged, describe_files
 from pipeline_tasks.diffusion.hub import folder_of
 from pipeline_tasks.diffusion.pipeline_files import files_in
-from pipeline_tasks.diffusion.weights import CARD, check_unchanged, describe_files
+from pipeline_tasks.diffusion.weights import CARD
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.storage import read_json
 

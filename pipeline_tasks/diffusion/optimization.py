@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
+from pipeline_tasks.diffusion.early_stopping import EarlyStopping
 from pipeline_tasks.diffusion.training_state import TrainingState
 
 WARMUP_STEPS = 20
@@ -32,26 +33,39 @@ def optimize(
     plan: Plan,
     checkpoints: Checkpoints,
     progress: Callable[[range], Iterator[int]],
+    stopping: EarlyStopping | None = None,
 ) -> list[float]:
-    """Train `networks` in place, leave their averaged (EMA) weights in them, and return the loss of every step.
+    """Train `networks` in place, leave their averaged (EMA) weights in them, and return the loss of every step taken.
 
     `loss_of` returns the loss of step k and draws from a seed of that step's own, so a resumed run equals an unbroken
-    one. Its convolutions run on cuDNN's deterministic kernels.
+    one. Its convolutions run on cuDNN's deterministic kernels. With `stopping`, the best weights that it measured are
+    left instead, and the training may end before the plan does.
     """
     networks.train()
     weights = dict(networks.named_parameters())
     optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=1e-4)
     state = TrainingState.begin(weights, optimizer, plan.ema_decay, plan.steps)
-    for step in progress(range(state.resume(checkpoints), plan.steps)):
+    done = state.resume(checkpoints)
+    for step in progress(range(done, plan.steps)):
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * rate_at(step, plan.steps)
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             state.losses[step] = _descend(networks, optimizer, loss_of(step))
         state.follow()
-        if (step + 1) % plan.checkpoint_every_steps == 0 and step + 1 < plan.steps:
-            checkpoints.save(state.tensors(step + 1))
+        done = step + 1
+        if stopping and stopping.is_due(done) and _is_over(networks, state, stopping):
+            break
+        if done % plan.checkpoint_every_steps == 0 and done < plan.steps:
+            checkpoints.save(state.tensors(done))
     networks.eval()
-    return state.finish()
+    return state.finish(done)
+
+
+def _is_over(networks: nn.Module, state: TrainingState, stopping: EarlyStopping) -> bool:
+    networks.eval()
+    state.judge(stopping.measure)
+    networks.train()
+    return stopping.is_over(state.judged)
 
 
 def rate_at(step: int, steps: int) -> float:

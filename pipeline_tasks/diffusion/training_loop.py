@@ -81,7 +81,7 @@ def descend(
         if due and accelerator.is_main_process:
             checkpoints.save(state.tensors(step + 1))
     network.eval().requires_grad_(False)
-    return state.finish()
+    return state.finish(params.steps)
 
 
 def _schedule(kind: str, done: float) -> float:

@@ -1,7 +1,7 @@
 """The state of an unfinished training as flat tensors, so that it resumes to the bit."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What changes while training: weights by name, AdamW's moments of them, their average if any, every loss."""
+    """What changes while training: weights by name, AdamW's moments of them, their average if any, every loss.
+
+    judged: losses of the averaged weights on what is not learned from, if it is measured; best: the weights of the
+    lowest.
+    """
 
     weights: Mapping[str, torch.nn.Parameter]
     optimizer: torch.optim.Optimizer
     average: "EMAModel | None"
     losses: Tensor
+    judged: list[float] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -37,11 +43,26 @@ class TrainingState:
         if self.average:
             self.average.step(self.weights.values())
 
-    def finish(self) -> list[float]:
-        """Leave the average, if any, in the weights; return the losses."""
+    def judge(self, measure: Callable[[], float]) -> None:
+        """Measure the average of the weights, or, where none is kept, the weights; keep it if it is the best so far."""
         if self.average:
+            self.average.store(self.weights.values())
             self.average.copy_to(self.weights.values())
-        losses: list[float] = self.losses.tolist()
+        self.judged.append(measure())
+        if self.judged[-1] == min(self.judged):
+            self.best.update({name: weight.detach().clone() for name, weight in self.weights.items()})
+        if self.average:
+            self.average.restore(self.weights.values())
+
+    @torch.no_grad()
+    def finish(self, steps: int) -> list[float]:
+        """Leave the best weights, if measured, else their average, if any; return the losses of `steps` steps."""
+        if self.best:
+            for name, weight in self.weights.items():
+                weight.copy_(self.best[name])
+        elif self.average:
+            self.average.copy_to(self.weights.values())
+        losses: list[float] = self.losses[:steps].tolist()
         return losses
 
     def resume(self, checkpoints: Checkpoints) -> int:
@@ -58,6 +79,9 @@ class TrainingState:
             state |= {f"first.{name}": moments["exp_avg"], f"second.{name}": moments["exp_avg_sq"]}
         if self.average:
             state |= {f"average.{name}": value for name, value in self._averages()}
+        if self.judged:
+            state |= {"judged": torch.tensor(self.judged, dtype=torch.float64)}
+            state |= {f"best.{name}": value for name, value in self.best.items()}
         return {name: value.cpu().contiguous() for name, value in state.items()}
 
     @torch.no_grad()
@@ -76,6 +100,11 @@ class TrainingState:
             self.average.optimization_step = steps
             for name, value in self._averages():
                 value.copy_(state[f"average.{name}"])
+        if "judged" in state:
+            self.judged[:] = state["judged"].tolist()
+            self.best.update(
+                {name: torch.empty_like(w).copy_(state[f"best.{name}"]) for name, w in self.weights.items()}
+            )
         return steps
 
     def _averages(self) -> list[tuple[str, Tensor]]:

@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from pipeline_tasks.inpainting.appearance import PLANES
+
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
-CODE_SIZE = 6
 PATCH = 2
 
 
 def condition_channels(defect_count: int) -> int:
-    """Return how many planes the network sees: 3 pixels, hole, mask, the appearance code, one plane per defect."""
-    return 3 + 1 + 1 + CODE_SIZE + defect_count
+    """Return how many planes the network sees: 3 pixels, hole, mask, the look, one plane per defect."""
+    return 3 + 1 + 1 + PLANES + defect_count
 
 
 def make_unet(defect_count: int, channels: list[int], seed: int) -> "UNet2DModel":
@@ -44,7 +45,7 @@ def size_multiple(channels: list[int]) -> int:
 def velocity(unet: "UNet2DModel", noised: Tensor, condition: Tensor, time: Tensor) -> Tensor:
     """Return the predicted velocity [B, 3, H, W].
 
-    `noised` [B, 3, H, W]: clean context with the noised hole; `condition` [B, C, H, W]: hole, mask, code and defect
+    `noised` [B, 3, H, W]: clean context with the noised hole; `condition` [B, C, H, W]: hole, mask, look and defect
     planes; `time` [B] in 0..1. H and W are multiples of `size_multiple`.
     """
     planes = pixel_unshuffle(torch.cat([noised, condition], dim=1), PATCH)
@@ -52,10 +53,10 @@ def velocity(unet: "UNet2DModel", noised: Tensor, condition: Tensor, time: Tenso
     return pixel_shuffle(unet(planes, time * 1000).sample, PATCH)
 
 
-def condition_planes(hole: Tensor, mask: Tensor, code: Tensor, defect: Tensor, defect_count: int) -> Tensor:
-    """Return the condition [B, 2 + 6 + K, H, W]: code and one-hot defect are broadcast over the mask.
+def condition_planes(hole: Tensor, mask: Tensor, look: Tensor, defect: Tensor, defect_count: int) -> Tensor:
+    """Return the condition [B, 2 + 7 + K, H, W]: the one-hot defect is broadcast over the mask.
 
-    hole, mask: [B, 1, H, W] in {0, 1}; code: [B, 6]; defect: [B] class indices in 0..K-1.
+    hole, mask: [B, 1, H, W] in {0, 1}; look: [B, 7, H, W]; defect: [B] class indices in 0..K-1.
     """
-    one_hot = torch.nn.functional.one_hot(defect, defect_count).to(mask.dtype)
-    return torch.cat([hole, mask, code[..., None, None] * mask, one_hot[..., None, None] * mask], dim=1)
+    one_hot = torch.nn.functional.one_hot(defect, max(defect_count, 1))[:, :defect_count].to(mask.dtype)
+    return torch.cat([hole, mask, look, one_hot[..., None, None] * mask], dim=1)

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.images.codec import Mask
-from pipeline_tasks.inpainting.windows import Floats
+from pipeline_tasks.inpainting.level import Floats
 
 KERNEL_PX = 15
 SHADING_PX = 6.0
@@ -67,13 +66,11 @@ def _without_shading(window: Floats) -> NDArray[np.float32]:
     return np.asarray(window - cv2.GaussianBlur(window, (0, 0), SHADING_PX), np.float32)
 
 
-def start(noise: Floats, mask: Mask, code: Floats, rest: float) -> Floats:
-    """Return the start of the flow [H, W, 3]: inside the mask the mean of `code` [6], elsewhere 0, both with grain.
+def start(noise: Floats, look: Floats, rest: float) -> Floats:
+    """Return the start of the flow [H, W, 3]: the colour of `look` [H, W, 7], 0 where it says nothing, with grain.
 
-    The grain has the deviation `rest` of the product's texture, inside the mask at most the code's own. A code of
-    zeros says nothing: then it is grain alone.
+    The grain has the deviation `rest` of the product's texture, in the defect at most its own, the fine and the middle.
     """
-    if not code.any():
-        return (rest * noise).astype(np.float32)
-    inside = code[:3] + np.minimum(code[3:], rest) * noise
-    return np.where(mask[..., None], inside, rest * noise).astype(np.float32)
+    coded = look.any(axis=2)
+    deviation = np.where(coded, np.minimum(np.hypot(look[..., 3], look[..., 4]), rest), rest)
+    return (look[..., :3] + deviation[..., None] * noise).astype(np.float32)

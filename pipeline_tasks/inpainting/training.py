@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,10 @@ import torch
 from torch import Tensor
 
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
+from pipeline_tasks.diffusion.early_stopping import EarlyStopping
 from pipeline_tasks.diffusion.optimization import Plan, optimize
 from pipeline_tasks.images.codec import Pixels
-from pipeline_tasks.inpainting.flow import hole_loss
-from pipeline_tasks.inpainting.network import condition_planes, velocity
-from pipeline_tasks.inpainting.source import Grain, start
+from pipeline_tasks.inpainting.source import Grain
 from pipeline_tasks.inpainting.training_windows import (
     DefectImage,
     Window,
@@ -22,22 +22,36 @@ from pipeline_tasks.inpainting.training_windows import (
     normal_window,
     uncoded,
 )
+from pipeline_tasks.inpainting.window_loss import window_loss
 from pipeline_tasks.params import Train
 from pipeline_tasks.seeds import derive_seed
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
+HELD_OUT_WINDOWS = 8
+"""Of each image held out, half of them with a guide."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Decoded base samples: every defect image, the normal images, the pixel scale in grey levels, the grain."""
+    """Decoded base samples: defect images, the normal images, the pixel scale in grey levels, the grain.
+
+    held_out: defect images that are not learned from, but tell when to stop; there may be none.
+    """
 
     defects: list[DefectImage]
+    held_out: list[DefectImage]
     normals: list[Pixels]
     scale: float
     grain: Grain
     defect_count: int
+
+    @cached_property
+    def by_defect(self) -> list[list[DefectImage]]:
+        """The images of each defect: one with few of them is drawn as often as one with many."""
+        every = [[image for image in self.defects if image.defect == defect] for defect in range(self.defect_count)]
+        return [images for images in every if images]
 
 
 def train(
@@ -62,7 +76,11 @@ def train(
         return _loss(unet, data, params, derive_seed(seed, "train", step), device, dtype)
 
     plan = Plan(params.steps, params.learning_rate, params.ema_decay, params.checkpoint_every_steps)
-    return optimize(unet, loss_of, plan, checkpoints, progress)
+    early, stopping = params.inpainting.early_stop, None
+    if data.held_out:
+        measure = partial(_held_out_loss, unet, data, params, derive_seed(seed, "held out"), device, dtype)
+        stopping = EarlyStopping(early.every_steps, early.patience, measure)
+    return optimize(unet, loss_of, plan, checkpoints, progress, stopping)
 
 
 def _loss(
@@ -75,29 +93,33 @@ def _loss(
 ) -> Tensor:
     rng = np.random.default_rng(seed)
     windows = [_draw(data, params, rng) for _ in range(params.batch_size)]
-    pixels, hole, condition = (t.to(device) for t in to_tensors(windows, data.defect_count))
-    side = params.inpainting.window_px
-    starts = [start(data.grain.noise(side, side, rng), w.mask, w.code, data.grain.deviation) for w in windows]
-    noise = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).to(device)
-    # Logit-normal times put the effort where the path is hardest to predict (Esser et al. 2024).
-    time = torch.sigmoid(torch.from_numpy(rng.standard_normal(len(windows), dtype=np.float32))).to(device)
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        return hole_loss(lambda x, t: velocity(unet, x, condition, t), pixels, hole, noise, time)
+    return window_loss(unet, windows, [data.grain] * len(windows), data.defect_count, rng, device, dtype)
+
+
+@torch.inference_mode()
+def _held_out_loss(
+    unet: "UNet2DModel",
+    data: TrainingSet,
+    params: Train,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> float:
+    """Return the loss on the same windows of the images held out, with the same noise and times at every call."""
+    rng, own = np.random.default_rng(seed), params.inpainting
+    losses = []
+    for image in data.held_out:
+        windows = [defect_window(image, own.window_px, data.scale, k % 2 == 0, rng) for k in range(HELD_OUT_WINDOWS)]
+        grains = [data.grain] * len(windows)
+        losses.append(float(window_loss(unet, windows, grains, data.defect_count, rng, device, dtype)))
+    return float(np.mean(losses))
 
 
 def _draw(data: TrainingSet, params: Train, rng: np.random.Generator) -> Window:
-    image = data.defects[rng.integers(len(data.defects))]
-    window = defect_window(image, params.inpainting.window_px, params.inpainting.dilation_px, data.scale, rng)
+    own = params.inpainting
+    images = data.by_defect[rng.integers(len(data.by_defect))]
+    image, guided = images[rng.integers(len(images))], rng.random() < own.guided_fraction
+    window = defect_window(image, own.window_px, data.scale, guided, rng)
     if data.normals and rng.random() < params.normal_fraction:
         window = normal_window(data.normals[rng.integers(len(data.normals))], window, data.scale, rng)
-    return flipped(window if params.inpainting.appearance_code else uncoded(window), rng)
-
-
-def to_tensors(windows: list[Window], defect_count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return pixels [B, 3, S, S], hole [B, 1, S, S] and condition [B, C, S, S] of equally large windows."""
-    pixels = torch.from_numpy(np.stack([w.pixels for w in windows])).permute(0, 3, 1, 2).float()
-    hole = torch.from_numpy(np.stack([w.hole for w in windows]))[:, None].float()
-    mask = torch.from_numpy(np.stack([w.mask for w in windows]))[:, None].float()
-    code = torch.from_numpy(np.stack([w.code for w in windows]))
-    defect = torch.tensor([w.defect for w in windows])
-    return pixels, hole, condition_planes(hole, mask, code, defect, defect_count)
+    return flipped(window if own.appearance_code else uncoded(window), rng)

@@ -1,29 +1,13 @@
-"""Windows around a defect at native resolution, and the appearance code (METHODS section 3a)."""
+"""Windows around a defect at native resolution (METHODS section 3a)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline_tasks.images.boxes import Box, crop, fit
 from pipeline_tasks.images.codec import Mask
-from pipeline_tasks.images.composite import dilate
+from pipeline_tasks.inpainting.level import Floats
 
-Floats = NDArray[np.float32]
 CONTEXT_PX = 12
 """How far around the hole pixels count as its local context."""
-
-
-def context_level(window: Floats, hole: Mask) -> Floats:
-    """Return the mean colour [3] of the known pixels near the hole; of all known ones, or all, if there are none."""
-    known = ~hole
-    near = dilate(hole, CONTEXT_PX) & known
-    chosen = near if near.any() else known if known.any() else np.ones_like(hole)
-    return np.asarray(window[chosen].mean(axis=0), np.float32)
-
-
-def appearance_code(window: Floats, mask: Mask, level: Floats, scale: float) -> Floats:
-    """Return the code [6] of a defect: mean and standard deviation per channel of its pixels, (RGB - level) / scale."""
-    inside = (window[mask] - level) / scale
-    return np.concatenate([inside.mean(axis=0), inside.std(axis=0)]).astype(np.float32)
 
 
 def cover(hole: Mask, side_px: int) -> list[Box]:

@@ -9,9 +9,11 @@ from settings import KEEP_ALL
 from pipeline_tasks.backends import inpainting
 from pipeline_tasks.backends.inpainting import CARD, WEIGHTS, Inpainting, InpaintingBackend
 from pipeline_tasks.backends.pairs import make_pairs
+from pipeline_tasks.backends.protocol import RealDefect, Request
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.codec import decode_image, encode_image, encode_mask
-from pipeline_tasks.inpainting.network import CODE_SIZE, make_unet
+from pipeline_tasks.inpainting.appearance import CODE_SIZE
+from pipeline_tasks.inpainting.network import make_unet
 from pipeline_tasks.inpainting.source import Grain
 from pipeline_tasks.params import GenerateInpainting, Keep
 
@@ -105,6 +107,36 @@ def test_the_code_that_was_used_lies_between_the_parents_by_alpha_times_severity
     assert one.shape == (CODE_SIZE,) and np.abs(one - other).max() > 0.1
     assert np.allclose(code(0.25), 0.75 * one + 0.25 * other, atol=1e-6)
     assert np.allclose(code(0.0, severity=3.0), 3 * one, atol=1e-6)
+
+
+def test_a_surface_twice_as_bright_shows_twice_the_contrast(folder, params, rows, defects, normals, known):
+    backend = InpaintingBackend.load(folder, params)
+
+    def code(level):
+        host = normals["g/0.png"]
+        hosts = {"g/0.png": replace(host, image=encode_image(np.full((96, 96, 3), level, np.uint8)))}
+        (pair,) = make_pairs(backend, rows([(0, 0)]), defects, hosts, PROMPTS, known, params, MADE_BY)
+        return np.array(pair.appearance_code)
+
+    assert np.allclose(code(200), 2 * code(100), rtol=1e-3)
+    assert np.allclose(code(2), code(1), rtol=1e-3)  # a black surface would show none
+
+
+def test_the_shading_of_a_wide_defect_is_laid_over_the_new_one(folder, params, rows, normals):
+    backend = InpaintingBackend.load(folder, params)
+    wide, shifted = np.zeros((2, 96, 96), bool)
+    wide[20:80, 10:80], shifted[30:70, 20:60] = True, True
+    shaded = np.where(wide[..., None], np.linspace(20, 90, 96)[None, :, None], 150).astype(np.uint8).repeat(3, axis=2)
+    parent = RealDefect(shaded, wide)
+    (row,) = rows([(0, 0)])
+    request = Request(row, np.full((96, 96, 3), 150, np.uint8), shifted, "", parent, parent, 1)
+    region = inpainting._region(backend.model, request, 1.0)
+    colour = region.look[0].numpy() * backend.model.scale
+    left, top = region.place.x, region.place.y
+    inside = colour[30 - top : 70 - top, 20 - left : 60 - left].mean(axis=0)
+    assert inside[-4:].mean() - inside[:4].mean() == pytest.approx(51, rel=0.3)
+    assert (np.diff(inside) > -1).all()
+    assert not region.look[:, ~region.mask[0]].any()
 
 
 def test_a_pair_is_the_same_when_only_its_block_is_made(folder, params, rows, defects, normals, known):

@@ -7,12 +7,17 @@ import torch
 from interruptions import Memory
 from rows import PROMPTS, sample
 from settings import settings
+from tiny_prior import write_prior
 
-from pipeline_tasks.backends import load_backend, load_trainer
+from pipeline_tasks.backends import inpainting_trainer, load_backend, load_trainer
 from pipeline_tasks.backends.inpainting_trainer import InpaintingTrainer
 from pipeline_tasks.backends.protocol import MAX_NORMALS, TrainingSamples
 from pipeline_tasks.errors import ConfigError, DataError
+from pipeline_tasks.inpainting.initial import found_prior
+from pipeline_tasks.inpainting.prior_files import read_prior
+from pipeline_tasks.inpainting.prior_weights import load_prior
 from pipeline_tasks.schema import GOOD
+from pipeline_tasks.storage import write_json
 
 SMALL = {"window_px": 32, "channels": [8, 16], "dilation_px": 2}
 MASK = np.zeros((48, 48), bool)
@@ -70,6 +75,35 @@ def test_the_model_remembers_that_it_has_no_appearance_code(tmp_path):
     assert train([defect("pit")]).appearance_code
 
 
+def test_training_starts_from_the_prior_that_was_recorded(tmp_path):
+    prior = write_prior(tmp_path / "prior")
+    write_json(tmp_path / "pretrained.json", found_prior(str(prior)))
+    own = {"steps": 1, "batch_size": 2, "learning_rate": 1e-9, "ema_decay": 0.0}
+    params = settings(train=own | {"init": str(prior), "inpainting": SMALL})
+    samples = TrainingSamples([defect("pit"), defect("scratch")], [], PROMPTS)
+    unet = load_trainer(params, tmp_path).train(samples, 0, Memory(), iter).unet
+    begun = load_prior(prior, read_prior(prior)["digest"], SMALL["channels"], 2)
+    weights = zip(unet.parameters(), begun.parameters(), strict=True)
+    assert all(torch.allclose(trained, before, atol=1e-6) for trained, before in weights)
+
+
+def test_some_of_many_images_are_held_out_with_their_counterparts_and_end_the_training(monkeypatch):
+    seen = {}
+
+    def train_on(_, data, *rest):
+        seen["data"] = data
+        return [0.0]
+
+    monkeypatch.setattr(inpainting_trainer, "train", train_on)
+    early = {"min_images": 10, "fraction": 0.2}
+    many = [defect("pit", number=number) for number in range(10)]
+    counterparts = [sample(GOOD, number, derived_from=one.source_path) for number, one in enumerate(many)]
+    train(many, counterparts, early_stop=settings().train.inpainting.early_stop.model_dump() | early)
+    assert (len(seen["data"].defects), len(seen["data"].held_out), len(seen["data"].normals)) == (8, 2, 8)
+    train(many[:9], early_stop=settings().train.inpainting.early_stop.model_dump() | early)
+    assert (len(seen["data"].defects), len(seen["data"].held_out)) == (9, 0)
+
+
 def test_several_products_are_refused_with_the_way_out():
     with pytest.raises(ConfigError, match=r"learns one product; write the catalog without --shared"):
         train([defect("pit"), defect("pit", product="tile")])
@@ -83,6 +117,6 @@ def test_a_defect_without_a_mask_is_named():
 def test_a_window_that_the_network_cannot_halve_is_refused():
     params = settings(train={"inpainting": SMALL}).train
     deep = params.inpainting.model_copy(update={"channels": [8] * 5, "window_px": 48})
-    trainer = InpaintingTrainer(params.model_copy(update={"inpainting": deep}))
+    trainer = InpaintingTrainer(params.model_copy(update={"inpainting": deep}), "")
     with pytest.raises(ConfigError, match=r"train.inpainting.window_px = 48 must be a multiple of 32 for 5 channels"):
         trainer.train(TrainingSamples([defect("pit")], [], PROMPTS), 0, Memory(), iter)

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline_tasks.inpainting.appearance import PLANES
 from pipeline_tasks.inpainting.source import Grain, measure_grain, start
 
 
@@ -44,19 +45,17 @@ def test_flat_windows_have_a_grain_too():
     assert np.isfinite(grain.noise(8, 8, np.random.default_rng(0))).all() and 0 < grain.deviation < 0.01
 
 
-def test_start_has_the_codes_level_inside_and_rest_outside():
+def test_start_has_the_looks_colour_and_roughness_inside_and_rest_outside():
     noise = np.random.default_rng(0).standard_normal((40, 40, 3)).astype(np.float32)
-    mask = np.zeros((40, 40), bool)
-    mask[:20] = True
-    code = np.float32([-2, -2, -1, 0.1, 9, 9])
-    begun = start(noise, mask, code, rest=0.5)
-    np.testing.assert_allclose(begun[mask].mean(axis=0), [-2, -2, -1], atol=0.1)
-    np.testing.assert_allclose(begun[mask].std(axis=0), [0.1, 0.5, 0.5], rtol=0.1)
-    np.testing.assert_allclose(begun[~mask], 0.5 * noise[~mask])
+    look = np.zeros((40, 40, PLANES), np.float32)
+    look[:10], look[10:20] = [-2, -2, -1, 0.06, 0.08, 9, 0], [-2, -2, -1, 9, 9, 0, 1]
+    begun = start(noise, look, rest=0.5)
+    np.testing.assert_allclose(begun[:20].reshape(-1, 3).mean(axis=0), [-2, -2, -1], atol=0.1)
+    np.testing.assert_allclose(begun[:10].reshape(-1, 3).std(axis=0), 0.1, rtol=0.15)  # fine and middle together
+    np.testing.assert_allclose(begun[10:20].reshape(-1, 3).std(axis=0), 0.5, rtol=0.15)  # never more than rest
+    np.testing.assert_allclose(begun[20:], 0.5 * noise[20:])
 
 
-def test_without_a_code_the_start_is_the_products_grain_everywhere():
-    rng, mask = np.random.default_rng(0), np.zeros((8, 8), bool)
-    mask[2:5, 2:5] = True
-    noise = rng.standard_normal((8, 8, 3)).astype(np.float32)
-    np.testing.assert_allclose(start(noise, mask, np.zeros(6, np.float32), rest=0.5), 0.5 * noise)
+def test_without_a_look_the_start_is_the_products_grain_everywhere():
+    noise = np.random.default_rng(0).standard_normal((8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(start(noise, np.zeros((8, 8, PLANES), np.float32), rest=0.5), 0.5 * noise)

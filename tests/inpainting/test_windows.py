@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_tasks.images.boxes import union
-from pipeline_tasks.inpainting.windows import appearance_code, context_level, cover, window_weight
+from pipeline_tasks.inpainting.windows import cover, window_weight
 
 coordinates = st.integers(0, 99)
 
@@ -35,21 +35,3 @@ def test_a_small_hole_takes_one_window_and_a_wide_one_wider_windows():
 def test_weights_are_positive_and_highest_in_the_middle():
     weight = window_weight(16)
     assert weight.min() > 0 and weight.argmax() // 16 in (7, 8)
-
-
-def test_context_level_ignores_the_hole_and_what_is_far():
-    window = np.full((80, 80, 3), 50, np.float32)
-    hole = np.zeros((80, 80), bool)
-    hole[30:40, 30:40] = True
-    window[hole] = 255
-    window[60:, 60:] = 0
-    np.testing.assert_allclose(context_level(window, hole), 50)
-
-
-def test_appearance_code_is_mean_and_deviation_relative_to_the_level():
-    window = np.zeros((4, 4, 3), np.float32)
-    mask = np.zeros((4, 4), bool)
-    mask[0, :2] = True
-    window[0, 0], window[0, 1] = (10, 20, 30), (30, 20, 50)
-    code = appearance_code(window, mask, np.float32([10, 10, 10]), 10.0)
-    np.testing.assert_allclose(code, [1, 1, 3, 1, 0, 1])
