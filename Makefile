@@ -2,6 +2,7 @@
 #              [LAYOUT=name]   in which layout these lie, instead of what is detected   [LICENCE=text] of these, for cards
 #              [PROFILE=name]  with the parameters of profiles/name.yaml   [SHARED=1] one generator for all products
 #              [PARTS=number]  with the pairs of each defect made in so many stages, which may run on as many machines
+# make prior                   make the prior that the inpainting generator starts from anew, on drawn scenes, and put it into the package
 # make retrain                 retrain the detectors on what is champion in MLflow; with `make up` that follows every refresh
 # make audit                   follow the lineage of every champion back to the raw samples; with `make up` that is done every week
 # make up / make down          leave Airflow's and MLflow's pages running / stop them   [PORT=, MLFLOW_PORT=]
@@ -24,12 +25,16 @@ INSTALLED := .venv/installed
 KUBEFLOW := .venv-kubeflow/installed
 HEADLESS := $(BIN)/python -m dags.headless
 
-.PHONY: refresh retrain audit up down test check
+.PHONY: refresh prior retrain audit up down test check
 
 refresh: $(INSTALLED) $(if $(subst $(SAMPLE),,$(DATA)),,$(SAMPLE))
 	@$(HEADLESS) refresh --data "$${DATA:-$(SAMPLE)}" $(if $(PORT),--port $(PORT)) \
 	  $(if $(LAYOUT),--layout "$(LAYOUT)") $(if $(LICENCE),--licence "$(LICENCE)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SHARED),--shared) \
 	  $(if $(PARTS),--parts "$(PARTS)")
+
+prior: $(INSTALLED)
+	cd prior && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+	$(BIN)/defectline prior ship
 
 retrain: $(INSTALLED)
 	@$(HEADLESS) retrain $(if $(PORT),--port $(PORT))

@@ -15,6 +15,7 @@ from pipeline_tasks.errors import DefectlineError, refusals_named, without_secre
 
 COMMANDS = (
     "sample",
+    "prior",
     "profile",
     "catalog",
     "ingest",

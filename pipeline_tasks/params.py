@@ -127,6 +127,9 @@ class Train(Section):
     """The generator's training (METHODS section 3)."""
 
     threads: Threads
+    init: Annotated[
+        str, Field(min_length=1, description="inpainting: start from 'prior', which ships, 'scratch', or a folder")
+    ]
     steps: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat

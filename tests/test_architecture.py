@@ -1,4 +1,4 @@
-"""dvc.yaml against the code: a stage re-runs when, and only when, code or parameters that it uses have changed."""
+"""The files dvc.yaml against the code: a stage re-runs when, and only when, code or parameters that it uses change."""
 
 import ast
 import subprocess
@@ -13,10 +13,16 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = "pipeline_tasks"
-STAGES = {
+PIPELINE = {
     name: entry.get("do", entry)
     for name, entry in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].items()
 }
+PRIOR = {
+    f"prior_{name}": entry | {"deps": [dep.removeprefix("../") for dep in entry["deps"]]}
+    for name, entry in yaml.safe_load((REPOSITORY / "prior/dvc.yaml").read_text())["stages"].items()
+}
+"""The stages of prior/dvc.yaml by the names of their commands."""
+STAGES = PIPELINE | PRIOR
 COMMANDS = sorted(path.stem for path in (REPOSITORY / PACKAGE / "commands").glob("[!_]*.py"))
 HEAVY = {"torch", "mlflow", "great_expectations", "dvc", "cv2", "diffusers"}
 
@@ -57,10 +63,11 @@ def modules_of(name: str) -> Iterator[Path]:
 
 
 def data_files(module: Path) -> Iterator[Path]:
-    """Yield the files beside a module that it names."""
+    """Yield the files beside a module that it names, and those in a folder without code that it names."""
     names = {node.value for node in ast.walk(parsed(module)) if isinstance(node, ast.Constant)}
-    beside = (file for file in module.parent.iterdir() if file.is_file() and file.suffix != ".py")
-    yield from (file for file in beside if file.name in names)
+    for named in (path for path in module.parent.iterdir() if path.name in names and path.suffix != ".py"):
+        inside = content(named) if named.is_dir() else {named}
+        yield from (inside if all(file.suffix != ".py" for file in inside) else ())
 
 
 def says_something(file: Path) -> bool:
@@ -117,7 +124,8 @@ def differences(stage: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_declared_code_is_the_code_that_runs(stage):
     lines = "".join(f"        - {entry}\n" for entry in shortest(stage))
-    advice = f"dvc.yaml, stage {stage}: {differences(stage)}; the code in its deps should read:\n{lines}"
+    file = "prior/dvc.yaml" if stage in PRIOR else "dvc.yaml"
+    advice = f"{file}, stage {stage}: {differences(stage)}; the code in its deps should read:\n{lines}"
     assert differences(stage) == {"missing": [], "not used": []}, advice
 
 
@@ -165,7 +173,7 @@ def test_the_declared_parameters_are_those_that_are_read(stage):
         assert {name, name.partition(".")[0]} & entries, f"{name} is read, but {sorted(entries)} are declared"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", PIPELINE)
 def test_every_stage_says_what_it_does_and_what_it_needs(stage):
     entry = STAGES[stage]
     assert len(entry["desc"].split()) > 4
@@ -174,6 +182,12 @@ def test_every_stage_says_what_it_does_and_what_it_needs(stage):
     assert entry["meta"]["memory"].endswith("Gi")
     assert entry["meta"]["timeout_minutes"] > 0
     assert entry["cmd"].split()[:2] == ["defectline", stage]
+
+
+@pytest.mark.parametrize("stage", PRIOR)
+def test_every_stage_of_the_prior_says_what_it_does(stage):
+    assert len(PRIOR[stage]["desc"].split()) > 4
+    assert PRIOR[stage]["cmd"] == f"defectline {stage.replace('_', ' ')}"
 
 
 def test_commands_are_light_to_import():

@@ -179,9 +179,7 @@ def _write_cards(folder: Path, entered: Sequence[Entered]) -> None:
         (folder / f"{each.version.model}.md").write_text(render_detector_card(each.card), encoding="utf-8")
 
 
-def _complete(
-    registry: "Registry", run: "Run", lessons: "Lessons", entered: Sequence[Entered], folder: Path
-) -> None:
+def _complete(registry: "Registry", run: "Run", lessons: "Lessons", entered: Sequence[Entered], folder: Path) -> None:
     """Record the run, with all that the detectors learned from as its inputs."""
     from pipeline_tasks.lineage.collect import base_samples
     from pipeline_tasks.lineage.revision import git_revision

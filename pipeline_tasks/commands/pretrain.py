@@ -1,4 +1,4 @@
-"""`defectline pretrain`: the base model that a generator starts from, found or trained from scratch."""
+"""`defectline pretrain`: the base model or prior that a generator starts from, found or trained from scratch."""
 
 import shutil
 from itertools import chain
@@ -11,7 +11,7 @@ from pipeline_tasks.commands.names import Name
 from pipeline_tasks.params import Params
 
 NONE: dict[str, Any] = {"source": "none", "revision": None, "files": {}, "digest": "", "codec_psnr_db": None}
-"""What is recorded for a backend that starts from no base model."""
+"""What is recorded for a generator that starts from no base model."""
 
 
 def pretrain(
@@ -20,12 +20,12 @@ def pretrain(
     prompts: Annotated[Path, typer.Option()],
     pretrained: Annotated[Path, typer.Option()],
 ) -> None:
-    """Find the pretrained base model, or train one from scratch on the base samples; a killed run resumes."""
+    """Find the pretrained base model or prior, or train one from scratch on the base samples; a killed run resumes."""
     from pipeline_tasks.params import load_params
 
     params = load_params()
     if not params.backend.is_latent:
-        _record(generator, pretrained, NONE)
+        _record(generator, pretrained, NONE | _prior(params))
     elif params.backend.pretrained == "scratch":
         _train(params, generator, base, prompts, pretrained)
     else:
@@ -33,6 +33,14 @@ def pretrain(
 
         start = found(params.backend.pretrained, params.backend.revision)
         _record(generator, pretrained, start | {"transformer": _transformer(params)})
+
+
+def _prior(params: Params) -> dict[str, Any]:
+    """Return what the card says of the prior that the inpainting generator starts from, if it starts from one."""
+    from pipeline_tasks.inpainting.initial import SCRATCH, found_prior
+
+    starts_from_one = params.backend.name == "inpainting" and params.train.init != SCRATCH
+    return found_prior(params.train.init) if starts_from_one else {}
 
 
 def _transformer(params: Params) -> dict[str, Any] | None:
@@ -49,7 +57,7 @@ def _record(generator: str, pretrained: Path, card: dict[str, Any]) -> None:
     with atomic_folder(pretrained) as folder:
         write_json(folder / "pretrained.json", card)
     size = sum(file["bytes"] for file in card["files"].values())
-    print(f"{generator}: base model {card['source']}" + (f", {size / 1e9:.1f} GB" if size else ""))
+    print(f"{generator}: base model {card['source']}" + (f", {size / 1e6:,.0f} MB" if size else ""))
 
 
 def _train(params: Params, generator: str, base: Path, prompts: Path, pretrained: Path) -> None:

@@ -104,8 +104,17 @@ def _base_model(card: Mapping[str, Any]) -> str:
     """Return what a generator starts from, in words."""
     quality = card["codec_psnr_db"]
     codec = f"; its codec restores unseen images to {quality:.1f} dB PSNR" if quality else ""
-    source = "none, it learns from these samples alone" if card["source"] == "none" else _revision(card)
-    return f"{source}{codec}"
+    return f"{_start(card)}{codec}"
+
+
+def _start(card: Mapping[str, Any]) -> str:
+    match card["source"]:
+        case "none":
+            return "none, it learns from these samples alone"
+        case "prior":
+            return f"the prior that ships, {card['digest'][:12]}: it has seen drawn surfaces and defects alone"
+        case _:
+            return _revision(card)
 
 
 def _revision(card: Mapping[str, Any]) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline_tasks.images.codec import decode_image, decode_mask
-from pipeline_tasks.params import Params
 from pipeline_tasks.report.contents import DefectContents, Head, History, Previous, ProductContents, Standing
 from pipeline_tasks.report.page import render
 from pipeline_tasks.report.pictures import contact_sheet, draw_location, window_around
 from pipeline_tasks.report.quarantine import render_quarantine
 from pipeline_tasks.report.strength import strength_figures
+from pipeline_tasks.section import Section
 
 INTERVAL = ("low", "high", "probability")
 
@@ -48,7 +48,7 @@ def _contact_sheet(contents: DefectContents) -> bytes | None:
     return contact_sheet(rows) if rows else None
 
 
-def flat_params(params: Params) -> dict[str, str]:
+def flat_params(params: Section) -> dict[str, str]:
     """Return every parameter as text under its dotted key."""
     return dict(_leaves(params.model_dump(mode="json", by_alias=True), ""))
 

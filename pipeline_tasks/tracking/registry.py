@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -62,6 +62,7 @@ class Record:
     """What is recorded of a version; `files` is a folder of artifacts.
 
     models: the registered versions that it was made with or that were made of it; MLflow links both to the run.
+    curves: metrics that have a value at each of some steps.
     """
 
     params: Mapping[str, str]
@@ -69,6 +70,7 @@ class Record:
     datasets: Sequence[Dataset]
     models: Sequence[ModelVersion]
     files: Path
+    curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,21 +146,23 @@ class Registry:
     @names_errors
     def complete(self, run: Run, record: Record) -> None:
         """Record everything in `run` and mark it finished; what is there already stays."""
-        self._log_values(run, record.params, record.metrics)
+        self._log_values(run, record)
         for dataset in record.datasets:
             self._client.log_inputs(run.run_id, datasets=[_dataset_input(dataset)])
         self._link(run, record.models)
         self._client.log_artifacts(run.run_id, str(record.files))
         self._client.set_terminated(run.run_id, "FINISHED")
 
-    def _log_values(self, run: Run, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def _log_values(self, run: Run, record: Record) -> None:
         from mlflow.entities import Metric, Param
 
         known = self._client.get_run(run.run_id).data.params  # MLflow refuses to change a parameter
         stamp = _milliseconds(run.created)
-        for some in _portions([Param(k, v) for k, v in params.items() if k not in known]):
+        for some in _portions([Param(k, v) for k, v in record.params.items() if k not in known]):
             self._client.log_batch(run.run_id, params=some)
-        for measured in _portions([Metric(k, v, stamp, 0) for k, v in metrics.items()]):
+        points = [(name, 0, value) for name, value in record.metrics.items()]
+        points += [(name, step, value) for name, curve in record.curves.items() for step, value in curve.items()]
+        for measured in _portions([Metric(name, value, stamp, step) for name, step, value in points]):
             self._client.log_batch(run.run_id, metrics=measured)
 
     def _link(self, run: Run, models: Sequence[ModelVersion]) -> None:

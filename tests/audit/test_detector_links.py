@@ -81,7 +81,9 @@ def test_a_detector_of_real_images_alone_is_audited_without_a_version(beside_mlf
     assert found[""]["samples"]["plate"]
 
 
-@pytest.mark.parametrize("uri", ["postgresql://nobody:secret@127.0.0.1:1/none", "file:///nowhere", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "uri", ["postgresql://nobody:secret@127.0.0.1:1/none", "file:///nowhere", "http://127.0.0.1:1"]
+)
 def test_an_audit_does_without_an_mlflow_that_cannot_be_reached(clean_clone, defectline_here, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     status, (found,) = audit(defectline_here, "dataset-1")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import yaml
 from settings import CPU, TINY_BASE
+from tiny_prior import write_prior
 
 from pipeline_tasks.images.codec import encode_image, encode_mask
+from pipeline_tasks.inpainting.prior_files import read_prior
 from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.storage import write_json, write_rows
 
@@ -56,16 +58,36 @@ def card(project):
     return json.loads((project / "out/pretrained.json").read_text())
 
 
-def test_a_backend_without_a_base_model_gets_an_empty_card_and_loads_no_torch(project):
-    configure(project, backend={"name": "inpainting"})
+def pretrain_without_torch(project):
     code = (
         "import sys; from pathlib import Path; from pipeline_tasks.commands.pretrain import pretrain;"
         "pretrain('all', Path('base'), Path('prompts'), Path('out'));"
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=project, check=True)
-    assert card(project)["source"] == "none"
     assert [file.name for file in (project / "out").iterdir()] == ["pretrained.json"]
+
+
+@pytest.mark.parametrize(("backend", "init"), [("inpainting", "scratch"), ("paste", "prior")])
+def test_a_generator_without_a_base_model_gets_an_empty_card(project, backend, init):
+    configure(project, backend={"name": backend}, train={"init": init})
+    pretrain_without_torch(project)
+    assert card(project) == {"source": "none", "revision": None, "files": {}, "digest": "", "codec_psnr_db": None}
+
+
+def test_a_prior_is_recorded_not_copied(project):
+    prior = write_prior(project / "its prior")
+    configure(project, backend={"name": "inpainting"}, train={"init": "its prior"})
+    pretrain_without_torch(project)
+    found = read_prior(prior)
+    about = {"files": found["files"], "digest": found["digest"]}
+    assert card(project) == {"source": "its prior", "revision": None, "codec_psnr_db": None} | about
+
+
+def test_a_prior_that_is_not_there_ends_with_a_message(defectline, project):
+    configure(project, backend={"name": "inpainting"}, train={"init": "./nowhere"})
+    ran = pretrain(defectline, project)
+    assert ran.status == 1 and "nowhere: no such folder" in ran.err and "train.init" in ran.err
 
 
 def test_trains_from_scratch_states_the_psnr_and_cleans_up(defectline, project):

@@ -269,9 +269,10 @@ def test_a_published_version_names_its_release_and_the_commit_that_keeps_it(work
     assert {(source.revision, source.repository) for source in sources} == {(revision, workspace.as_uri())}
     assert {source.path for source in sources} == {"data/base/plate", *(f"data/pairs/plate/{d}" for d in DEFECTS)}
     assert all(md5_of(Path(source.path)) == source.md5 for source in sources)
-    assert f"release: `dataset-3`, a tag in git\n- git revision: `{revision}`" in (
-        Path(latest()["report"]).parent / "dataset_card.md"
-    ).read_text()
+    assert (
+        f"release: `dataset-3`, a tag in git\n- git revision: `{revision}`"
+        in (Path(latest()["report"]).parent / "dataset_card.md").read_text()
+    )
 
 
 def test_a_version_that_was_registered_before_it_was_published_gets_its_release_then(workspace):

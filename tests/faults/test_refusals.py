@@ -97,9 +97,7 @@ def test_a_command_that_is_refused_says_so_in_a_line_and_may_be_tried_again(defe
     ran = defectline("catalog", product_folder.root, "--output", "out/catalog.yaml")
     assert (ran.status, ran.out) == (75, "")
     told = "move away the file that is in the place of a folder, then run this again"
-    assert (
-        ran.err == f"error: out/catalog.yaml: Not a directory; {told}\n"
-    )
+    assert ran.err == f"error: out/catalog.yaml: Not a directory; {told}\n"
 
 
 def test_what_killed_writes_left_goes_with_the_next(tmp_path):

@@ -131,6 +131,20 @@ def test_a_generator_is_told_with_its_files_and_losses(lock):
     assert found == {"plate": CardGenerator(*where, losses)}
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("none", "none, it learns from these samples alone"),
+        ("prior", f"the prior that ships, {'a' * 12}: it has seen drawn surfaces and defects alone"),
+        ("priors/mine", "priors/mine"),
+    ],
+)
+def test_what_a_generator_starts_from_is_told(lock, source, told):
+    card = {"source": source, "revision": None, "codec_psnr_db": None, "digest": "a" * 64}
+    write_json(lock.root / "data/pretrained/plate/pretrained.json", card)
+    assert product(lock).generator["Base model"] == told
+
+
 def test_curves_of_no_arm_are_none(lock):
     write_curves(lock.root, HEADER)
     assert product(lock).curves == []

@@ -33,10 +33,14 @@ TINY_BASE = {
 
 
 def settings(**sections: dict[str, Any]) -> Params:
-    """Return params.yaml on the CPU in float32, with `sections` merged in, key by key: settings(train={"steps": 2})."""
+    """Return params.yaml with `sections` merged in, key by key: settings(train={"steps": 2}).
+
+    On the CPU in float32, and from scratch: tests' networks are smaller than the prior that ships.
+    """
     values = yaml.safe_load(PARAMS_FILE.read_text())
     on_cpu = dict.fromkeys(("pretrain", "train", "masks", "generate"), CPU) | {"detector": {"device": "cpu"}}
-    return Params.model_validate(_merged(_merged(values, on_cpu), sections))
+    plain = _merged(on_cpu, {"train": {"init": "scratch"}})
+    return Params.model_validate(_merged(_merged(values, plain), sections))
 
 
 def write_settings(folder: Path, **sections: dict[str, Any]) -> Params:
