@@ -23,7 +23,9 @@ class TrainInpainting(Section):
     channels: Annotated[list[UNetWidth], Field(min_length=2, max_length=4, description="UNet widths, multiples of 8")]
     dilation_px: Annotated[NonNegativeInt, Field(description="how far the noised hole exceeds the mask")]
     appearance_code: Annotated[bool, Field(description="tell it the defect's colour and roughness; else it guesses")]
-    guided_fraction: Annotated[Fraction, Field(description="share of windows told the defect's slow shading, too")]
+    guided_fraction: Annotated[
+        float, Field(gt=0, le=1, description="share of windows told the defect's slow shading, too, as sampling is")
+    ]
     early_stop: EarlyStop
 
 

@@ -128,7 +128,10 @@ class Train(Section):
 
     threads: Threads
     init: Annotated[
-        str, Field(min_length=1, description="inpainting: start from 'prior', which ships, 'scratch', or a folder")
+        str,
+        Field(
+            min_length=1, description="inpainting: 'prior', which ships, 'scratch', or a folder, named with a /"
+        ),
     ]
     steps: PositiveInt
     batch_size: PositiveInt

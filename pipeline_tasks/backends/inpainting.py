@@ -15,18 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_tasks.backends.protocol import Floats, RealDefect, Rendered, Request, settings_digest
+from pipeline_tasks.backends.protocol import Floats, Rendered, Request, settings_digest
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.errors import ModelError
 from pipeline_tasks.images.boxes import Box, bounding_box, crop, union
 from pipeline_tasks.images.codec import Mask
 from pipeline_tasks.images.composite import dilate
-from pipeline_tasks.inpainting.appearance import CODE_SIZE, PLANES, Extent, laid, look, measure_code, measure_guide
+from pipeline_tasks.inpainting.appearance import CODE_SIZE, PLANES, Extent, Guide, laid, look
+from pipeline_tasks.inpainting.exemplar import measure_exemplar
 from pipeline_tasks.inpainting.flow import euler
+from pipeline_tasks.inpainting.initial import SCRATCH
 from pipeline_tasks.inpainting.level import level_within
 from pipeline_tasks.inpainting.network import condition_planes, velocity
 from pipeline_tasks.inpainting.source import Grain, start
-from pipeline_tasks.inpainting.training_windows import DefectImage, random_box, residual
+from pipeline_tasks.inpainting.training_windows import DefectImage
 from pipeline_tasks.inpainting.windows import cover, window_weight
 from pipeline_tasks.params import Generate
 from pipeline_tasks.seeds import derive_seed
@@ -44,7 +46,10 @@ MAX_GAIN = 3.0
 
 @dataclass(frozen=True)
 class Inpainting:
-    """A trained network and what it was trained with: defect names, pixel scale in grey levels, window, hole, code."""
+    """A trained network and what it was trained with: defect names, pixel scale in grey levels, window, hole, code.
+
+    init, init_digest: what the training started from, prior, scratch or folder, and the SHA-256 (hex) of its files.
+    """
 
     unet: "UNet2DModel"
     defects: list[str]
@@ -53,6 +58,8 @@ class Inpainting:
     window_px: int
     dilation_px: int
     appearance_code: bool = True
+    init: str = SCRATCH
+    init_digest: str = ""
     losses: Sequence[float] = ()
 
     def save(self, folder: Path) -> None:
@@ -65,6 +72,8 @@ class Inpainting:
             "window_px": self.window_px,
             "dilation_px": self.dilation_px,
             "appearance_code": self.appearance_code,
+            "init": self.init,
+            "init_digest": self.init_digest,
         }
         write_json(folder / CARD, card)
 
@@ -143,16 +152,39 @@ class InpaintingBackend:
         """Return the condition planes [B, C, S, S] of equally large windows; a whole region's would be too large."""
         hole = torch.stack([_cut(region.hole, box) for region, box in windows]).float()
         mask = torch.stack([_cut(region.mask, box) for region, box in windows]).float()
-        look = torch.stack([_cut(region.look, box) for region, box in windows])
+        look = torch.stack(
+            [_planes(region.look.within(_cut(region.mask, box)[0].numpy(), box)) for region, box in windows]
+        )
         defect = torch.tensor([region.defect for region, _ in windows])
         return condition_planes(hole, mask, look, defect, len(self.model.defects))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a new defect is to look like: its code [12], and its parents' guides, each with its share of the contrast.
+
+    extent: of the new defect in its region. Without guides, for a network that was trained without, it says nothing.
+    """
+
+    code: Floats
+    guides: Sequence[tuple[float, Guide]]
+    extent: Extent
+
+    def within(self, mask: Mask, box: Box) -> Floats:
+        """Return the planes [h, w, 7] in the part `box` of the region, whose mask [h, w] is given."""
+        if not self.guides:
+            return np.zeros((*mask.shape, PLANES), np.float32)
+        y, x, height, width = self.extent
+        here = (y - box.y, x - box.x, height, width)
+        colour = sum(share * laid(guide, here, mask.shape) for share, guide in self.guides)
+        return look(mask, self.code, np.asarray(colour, np.float32))
 
 
 @dataclass(frozen=True)
 class _Region:
     """The part of an image around one hole; its boxes are relative to it.
 
-    level: [h, w, 3] grey levels; hole, mask: bool [1, h, w]; look: [7, h, w]; start: [3, h, w].
+    level: [h, w, 3] grey levels; hole, mask: bool [1, h, w]; start: [3, h, w].
     """
 
     place: Box
@@ -160,8 +192,7 @@ class _Region:
     level: Floats
     hole: Tensor
     mask: Tensor
-    code: Floats
-    look: Tensor
+    look: _Look
     defect: int
     start: Tensor
 
@@ -176,62 +207,39 @@ def _region(model: Inpainting, request: Request, severity: float) -> _Region:
     hole, mask = crop(whole, place).astype(bool), crop(request.mask, place).astype(bool)
     level = level_within(request.normal, whole, place)
     known = _planes((crop(request.normal, place).astype(np.float32) - level) / model.scale)
-    code, seen = _look(model, request, mask, place, level, severity)
+    seen = _look(model, request, place, float(level[mask].mean()), severity)
     rng = np.random.default_rng(derive_seed(request.seed, "noise"))
-    noise = start(model.grain.noise(place.height, place.width, rng), seen, model.grain.deviation)
+    noise = model.grain.noise(place.height, place.width, rng)
+    begun = start(noise, seen.within(mask, Box(0, 0, *mask.shape)), model.grain.deviation)
     hole_plane, mask_plane = (torch.from_numpy(plane)[None] for plane in (hole, mask))
-    begun = torch.where(hole_plane, _planes(noise), known)
     defect = model.defects.index(request.row.defect)
-    return _Region(place, boxes, level, hole_plane, mask_plane, code, _planes(seen), defect, begun)
+    return _Region(
+        place, boxes, level, hole_plane, mask_plane, seen, defect, torch.where(hole_plane, _planes(begun), known)
+    )
 
 
 def _planes(pixels: Floats) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _look(
-    model: Inpainting, request: Request, mask: Mask, place: Box, level: Floats, severity: float
-) -> tuple[Floats, Floats]:
-    """Return the code [12] and the look [h, w, 7]: between the parents' by the mask's alpha, contrast times severity.
+def _look(model: Inpainting, request: Request, place: Box, light: float, severity: float) -> _Look:
+    """Return the look between the parents' by the mask's alpha, contrast times severity.
 
-    A surface twice as bright as a parent's shows twice its contrast. Both are zero for a network that was trained
-    without.
+    light: the level of the surface; one twice as bright as a parent's shows twice its contrast.
     """
+    own = bounding_box(request.mask, 0)
+    extent = (own.y - place.y, own.x - place.x, own.height, own.width)
     if not model.appearance_code:
-        return np.zeros(CODE_SIZE, np.float32), np.zeros((*mask.shape, PLANES), np.float32)
+        return _Look(np.zeros(CODE_SIZE, np.float32), [], extent)
     rng = np.random.default_rng(derive_seed(request.seed, "appearance"))
-    extent, light = _extent(bounding_box(request.mask, 0), place), float(level[mask].mean())
-    code, colour = np.zeros(CODE_SIZE, np.float32), np.zeros((*mask.shape, 3), np.float32)
+    code, guides = np.zeros(CODE_SIZE, np.float32), []
     for parent, share in ((request.parent_a, 1 - request.row.alpha), (request.parent_b, request.row.alpha)):
-        its_code, its_colour = _look_of(model, parent, light, extent, mask.shape, rng)
-        code += np.float32(severity * share) * its_code
-        colour += np.float32(severity * share) * its_colour
-    return code, look(mask, code, colour)
-
-
-def _look_of(
-    model: Inpainting,
-    parent: RealDefect,
-    light: float,
-    extent: Extent,
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    """Return a real defect's code, of a random window of it, and its guide laid into `extent` of a part of `shape`.
-
-    Their contrast is that on a surface whose level is `light`.
-    """
-    image = DefectImage(parent.pixels, parent.mask, 0, model.dilation_px)
-    window, whole = random_box(image, model.window_px, rng), bounding_box(parent.mask, 0)
-    mask, level = crop(parent.mask, whole).astype(bool), level_within(parent.pixels, image.hole, whole)
-    gain = float(np.clip(light / max(float(level[mask].mean()), 1.0), 1 / MAX_GAIN, MAX_GAIN)) / model.scale
-    code = measure_code(gain * residual(image, window), crop(parent.mask, window).astype(bool))
-    guide = measure_guide(gain * (crop(parent.pixels, whole).astype(np.float32) - level), mask)
-    return code, laid(guide, extent, shape)
-
-
-def _extent(box: Box, place: Box) -> Extent:
-    return box.y - place.y, box.x - place.x, box.height, box.width
+        image = DefectImage(parent.pixels, parent.mask, 0, model.dilation_px)
+        seen = measure_exemplar(image, model.window_px, model.scale, rng)
+        contrast = severity * share * float(np.clip(light / max(seen.level, 1.0), 1 / MAX_GAIN, MAX_GAIN))
+        code += np.float32(contrast) * seen.code
+        guides.append((contrast, seen.guide))
+    return _Look(code, guides, extent)
 
 
 def _batches(jobs: list[tuple[int, Box]], size: int) -> Iterator[list[tuple[int, Box]]]:
@@ -254,4 +262,4 @@ def _painted(model: Inpainting, request: Request, region: _Region, state: Tensor
         pixels = pixels.mean(axis=2, keepdims=True).repeat(3, axis=2)
     hole = region.hole[0].numpy()[..., None]
     painted = np.where(hole, pixels, unchanged).astype(np.float32)
-    return Rendered(region.place, painted, unchanged, appearance_code=tuple(region.code.tolist()))
+    return Rendered(region.place, painted, unchanged, appearance_code=tuple(region.look.code.tolist()))

@@ -6,14 +6,14 @@ from itertools import islice
 
 import numpy as np
 
-from pipeline_tasks.backends.held_out import held_out
+from pipeline_tasks.backends.held_out import held_out, part_of
 from pipeline_tasks.backends.inpainting import Inpainting
 from pipeline_tasks.backends.protocol import MAX_NORMALS, Progress, TrainingSamples
 from pipeline_tasks.diffusion.checkpoints import Checkpoints
 from pipeline_tasks.diffusion.device import pick_device, pick_dtype
 from pipeline_tasks.errors import ConfigError, DataError
 from pipeline_tasks.images.codec import decode_image, decode_mask
-from pipeline_tasks.inpainting.initial import initial_unet
+from pipeline_tasks.inpainting.initial import PRIOR, SCRATCH, initial_unet
 from pipeline_tasks.inpainting.network import size_multiple
 from pipeline_tasks.inpainting.source import measure_grain
 from pipeline_tasks.inpainting.training import TrainingSet, train
@@ -54,7 +54,18 @@ class InpaintingTrainer:
         dtype = pick_dtype(self.params.precision, device)
         losses = train(unet, data, self.params, seed, device, dtype, checkpoints, progress)
         own = self.params.inpainting
-        return Inpainting(unet, names, data.scale, data.grain, window_px, own.dilation_px, own.appearance_code, losses)
+        return Inpainting(
+            unet,
+            names,
+            data.scale,
+            data.grain,
+            window_px,
+            own.dilation_px,
+            own.appearance_code,
+            init if init in (PRIOR, SCRATCH) else "folder",
+            self.prior_digest,
+            losses,
+        )
 
     def _training_set(
         self, defects: Iterable[Sample], normals: Iterable[Sample], names: list[str], seed: int
@@ -66,7 +77,8 @@ class InpaintingTrainer:
             [_defect_image(s, names, own.dilation_px) for s in defects if (s.source_path in out) is unseen]
             for unseen in (False, True)
         )
-        seen = (normal for normal in normals if normal.derived_from not in out)
+        unseen_parts = {part_of(sample) for sample in defects if sample.source_path in out}
+        seen = (normal for normal in normals if part_of(normal) not in unseen_parts)
         hosts = [decode_image(normal.image) for normal in islice(seen, MAX_NORMALS)]
         rng = np.random.default_rng(derive_seed(seed, "statistics"))
         scale = pixel_scale(learned * 4, own.window_px, rng)

@@ -53,7 +53,7 @@ def optimize(
             state.losses[step] = _descend(networks, optimizer, loss_of(step))
         state.follow()
         done = step + 1
-        if stopping and stopping.is_due(done) and _is_over(networks, state, stopping):
+        if stopping and (stopping.is_due(done) or done == plan.steps) and _is_over(networks, state, stopping):
             break
         if done % plan.checkpoint_every_steps == 0 and done < plan.steps:
             checkpoints.save(state.tensors(done))

@@ -49,7 +49,7 @@ class TrainingState:
             self.average.store(self.weights.values())
             self.average.copy_to(self.weights.values())
         self.judged.append(measure())
-        if self.judged[-1] == min(self.judged):
+        if not self.best or self.judged[-1] == min(self.judged):
             self.best.update({name: weight.detach().clone() for name, weight in self.weights.items()})
         if self.average:
             self.average.restore(self.weights.values())

@@ -88,7 +88,6 @@ class Look(Section):
     dark: Annotated[Shares, Field(description="light that a dark one takes")] = NONE
     bright: Annotated[Range, Field(description="light that a bright one adds")] = NONE
     bright_share: Annotated[Fraction, Field(description="how many are bright")] = 0.0
-    opacity: Shares = (1.0, 1.0)
     soft: Annotated[Range, Field(description="px from the outline to full strength")] = NONE
     colours: list[Colour] = Field([], description="one is drawn; none: any colour")
     tint: Annotated[Shares, Field(description="strength of the colour on surfaces that are not grey")] = NONE

@@ -29,7 +29,7 @@ AMBIENT = 40.0
 def lit(rng: np.random.Generator, look: Look, surface: Surface, region: Region) -> Field:
     """Return `surface`'s light [H, W, 3] with a defect that looks so in `region`: >= 0, changed within REACH_PX."""
     filling = _filling(rng, look, surface, region)
-    weight = between(rng, look.opacity) * region.cover * ramp(region.inside, -1, between(rng, look.soft) + 0.5)
+    weight = region.cover * ramp(region.inside, -1, between(rng, look.soft) + 0.5)
     near = np.clip(REACH_PX - region.outside, 0, 1)
     light = surface.light + _rgb(weight * near) * (filling - surface.light)
     gain = near * (_slopes(rng, look, surface, region) + _outline(rng, look, surface, region))

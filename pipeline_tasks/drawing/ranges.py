@@ -30,8 +30,6 @@ Shares = Annotated[tuple[Fraction, Fraction], _PAIR, AfterValidator(check_order)
 """Both are in 0..1: a value is drawn evenly from between them."""
 Count = Annotated[tuple[NonNegativeInt, NonNegativeInt], _PAIR, AfterValidator(check_order)]
 """Whole numbers, both of which may be drawn."""
-Share = Fraction
-"""One number in 0..1."""
 
 
 def between(rng: np.random.Generator, bounds: Sequence[float]) -> float:

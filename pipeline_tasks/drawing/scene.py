@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline_tasks.drawing.damage import draw_damage
+from pipeline_tasks.drawing.damage import LARGEST_SHARE, VISIBLE_CHANGE, draw_damage
 from pipeline_tasks.drawing.defect_recipes import DefectRecipe
 from pipeline_tasks.drawing.fields import Field
 from pipeline_tasks.drawing.ranges import chosen
@@ -16,10 +16,6 @@ from pipeline_tasks.images.codec import Mask, Pixels
 
 REACH_PX = 3
 """Beyond it from the mask, an image with the defect equals the one without."""
-VISIBLE_CHANGE = 4.0
-"""Grey levels by which a defect changes the image in its mask on average, before noise."""
-LARGEST_SHARE = 0.7
-"""Of the window, that a mask may cover."""
 TRIES = 5
 
 
@@ -42,8 +38,8 @@ def draw_scene(
     """Draw the scene of `seed`, an integer >= 0 of up to 64 bits: seed and world settle its bytes on one machine.
 
     `texture` and `defect` name recipes of the world (KeyError if it has none of that name); without them, they are
-    drawn by their weights. A defect that the camera hardly sees is drawn anew, TRIES times at most; the clearest is
-    taken if all of them are faint.
+    drawn by their weights, so that those of a scene, when named, give another one. A defect that the camera hardly
+    sees is drawn anew, TRIES times at most; the clearest is taken if all of them are faint.
     """
     rng = np.random.default_rng(seed)
     texture, defect = texture or chosen(rng, world.texture_weights), defect or chosen(rng, world.defect_weights)
@@ -70,11 +66,11 @@ def _clear(rng: np.random.Generator, recipe: DefectRecipe, surface: Surface, sen
         damage = draw_damage(rng, recipe, surface)
         mask = damage.cover >= 0.5
         damaged = image + _near(mask) * (sensor.expose(damage.light) - image)
-        drawn.append(_Seen(damaged, mask, visible_change(image, damaged, mask)))
+        drawn.append(_Seen(damaged, mask, seen_change(image, damaged, mask)))
     return max(drawn, key=lambda seen: seen.change)
 
 
-def visible_change(image: Field, damaged: Field, mask: Mask) -> float:
+def seen_change(image: Field, damaged: Field, mask: Mask) -> float:
     """Return by how many grey levels two images [H, W, C] differ in `mask` on average, both clipped to 0..255.
 
     A mask that is empty or larger than LARGEST_SHARE gives -1.

@@ -37,8 +37,6 @@ class Surface(NamedTuple):
     """Signed distance to the nearest edge of the part, negative outside it; FAR_PX where the window shows no edge."""
     lamp: tuple[float, float]
     """Unit vector in the image towards the lamp."""
-    grain: float
-    """Direction of the finish's streaks, radians."""
 
 
 class _Finish(NamedTuple):
@@ -69,7 +67,7 @@ def draw_surface(
     if rng.random() < studio.edge.share or edged:
         clearance = _edge(rng, grid, studio.edge)
         light = _cut(rng, light, beneath, clearance, studio.edge, finish.lamp)
-    return Surface(grid, light, beneath, clearance, finish.lamp, grain)
+    return Surface(grid, light, beneath, clearance, finish.lamp)
 
 
 @lru_cache(maxsize=4)

@@ -24,9 +24,15 @@ def grown(box: Box) -> Box:
 
 
 def level_within(pixels: Pixels, hole: Mask, box: Box) -> Floats:
-    """Return the level [h, w, 3] of the part `box` of an image [H, W, 3] with a hole [H, W]."""
+    """Return the level [h, w, 3] of the part `box` of an image [H, W, 3] with a hole [H, W].
+
+    Deep inside a wide hole it is the mean of all that is known of the image.
+    """
     around = grown(box)
-    return trimmed(level_field(crop(pixels, around).astype(np.float32), ~crop(hole, around).astype(bool)))
+    known = ~crop(hole, around).astype(bool)
+    if not known.any() and not hole.all():
+        return np.broadcast_to(pixels[~hole].mean(axis=0), (box.height, box.width, 3)).astype(np.float32)
+    return trimmed(level_field(crop(pixels, around).astype(np.float32), known))
 
 
 def trimmed(field: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """Training the inpainting network, resumable at a checkpoint: on one machine's CPU to the bit as without a break."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -29,8 +29,8 @@ from pipeline_tasks.seeds import derive_seed
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
-HELD_OUT_WINDOWS = 8
-"""Of each image held out, half of them with a guide."""
+HELD_OUT_IMAGES, HELD_OUT_WINDOWS = 8, 8
+"""Images of a defect that are measured at most, and windows of each."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class TrainingSet:
     @cached_property
     def by_defect(self) -> list[list[DefectImage]]:
         """The images of each defect: one with few of them is drawn as often as one with many."""
-        every = [[image for image in self.defects if image.defect == defect] for defect in range(self.defect_count)]
-        return [images for images in every if images]
+        return _by_defect(self.defects, self.defect_count)
 
 
 def train(
@@ -71,55 +70,69 @@ def train(
     deterministic ones; others may round differently.
     """
     unet.to(device, memory_format=torch.channels_last)
-
-    def loss_of(step: int) -> Tensor:
-        return _loss(unet, data, params, derive_seed(seed, "train", step), device, dtype)
-
+    fitting = _Fitting(unet, data, params, device, dtype)
     plan = Plan(params.steps, params.learning_rate, params.ema_decay, params.checkpoint_every_steps)
     early, stopping = params.inpainting.early_stop, None
     if data.held_out:
-        measure = partial(_held_out_loss, unet, data, params, derive_seed(seed, "held out"), device, dtype)
+        measure = partial(fitting.held_out_loss, derive_seed(seed, "held out"))
         stopping = EarlyStopping(early.every_steps, early.patience, measure)
-    return optimize(unet, loss_of, plan, checkpoints, progress, stopping)
+    return optimize(
+        unet, lambda step: fitting.loss(derive_seed(seed, "train", step)), plan, checkpoints, progress, stopping
+    )
 
 
-def _loss(
-    unet: "UNet2DModel",
-    data: TrainingSet,
-    params: Train,
-    seed: int,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Tensor:
-    rng = np.random.default_rng(seed)
-    windows = [_draw(data, params, rng) for _ in range(params.batch_size)]
-    return window_loss(unet, windows, [data.grain] * len(windows), data.defect_count, rng, device, dtype)
+@dataclass(frozen=True)
+class _Fitting:
+    """A network, what it is trained on, how, and where."""
+
+    unet: "UNet2DModel"
+    data: TrainingSet
+    params: Train
+    device: torch.device
+    dtype: torch.dtype
+
+    def loss(self, seed: int) -> Tensor:
+        """Return the loss on random windows, noise and times."""
+        rng = np.random.default_rng(seed)
+        return self._loss([self._draw(rng) for _ in range(self.params.batch_size)], rng)
+
+    @torch.inference_mode()
+    def held_out_loss(self, seed: int) -> float:
+        """Return the loss on the images held out, each defect's counting alike; for a seed the same at every call."""
+        rng = np.random.default_rng(seed)
+        return float(np.mean([np.mean([float(self._loss(windows, rng)) for windows in its]) for its in self._held_out]))
+
+    @cached_property
+    def _held_out(self) -> list[list[list[Window]]]:
+        """Windows of at most HELD_OUT_IMAGES images held out of each defect, half of the windows with a guide."""
+        rng = np.random.default_rng(0)
+        return [
+            [
+                [self._window(image, number % 2 == 0, rng) for number in range(HELD_OUT_WINDOWS)]
+                for image in images[:HELD_OUT_IMAGES]
+            ]
+            for images in _by_defect(self.data.held_out, self.data.defect_count)
+        ]
+
+    def _draw(self, rng: np.random.Generator) -> Window:
+        data, params = self.data, self.params
+        images = data.by_defect[rng.integers(len(data.by_defect))]
+        image, guided = images[rng.integers(len(images))], rng.random() < params.inpainting.guided_fraction
+        window = self._window(image, guided, rng)
+        if data.normals and rng.random() < params.normal_fraction:
+            window = normal_window(data.normals[rng.integers(len(data.normals))], window, data.scale, rng)
+        return flipped(window, rng)
+
+    def _window(self, image: DefectImage, guided: bool, rng: np.random.Generator) -> Window:
+        own = self.params.inpainting
+        window = defect_window(image, own.window_px, self.data.scale, guided, rng)
+        return window if own.appearance_code else uncoded(window)
+
+    def _loss(self, windows: Sequence[Window], rng: np.random.Generator) -> Tensor:
+        grains, count = [self.data.grain] * len(windows), self.data.defect_count
+        return window_loss(self.unet, windows, grains, count, rng, self.device, self.dtype)
 
 
-@torch.inference_mode()
-def _held_out_loss(
-    unet: "UNet2DModel",
-    data: TrainingSet,
-    params: Train,
-    seed: int,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> float:
-    """Return the loss on the same windows of the images held out, with the same noise and times at every call."""
-    rng, own = np.random.default_rng(seed), params.inpainting
-    losses = []
-    for image in data.held_out:
-        windows = [defect_window(image, own.window_px, data.scale, k % 2 == 0, rng) for k in range(HELD_OUT_WINDOWS)]
-        grains = [data.grain] * len(windows)
-        losses.append(float(window_loss(unet, windows, grains, data.defect_count, rng, device, dtype)))
-    return float(np.mean(losses))
-
-
-def _draw(data: TrainingSet, params: Train, rng: np.random.Generator) -> Window:
-    own = params.inpainting
-    images = data.by_defect[rng.integers(len(data.by_defect))]
-    image, guided = images[rng.integers(len(images))], rng.random() < own.guided_fraction
-    window = defect_window(image, own.window_px, data.scale, guided, rng)
-    if data.normals and rng.random() < params.normal_fraction:
-        window = normal_window(data.normals[rng.integers(len(data.normals))], window, data.scale, rng)
-    return flipped(window if own.appearance_code else uncoded(window), rng)
+def _by_defect(images: Sequence[DefectImage], defect_count: int) -> list[list[DefectImage]]:
+    every = [[image for image in images if image.defect == defect] for defect in range(defect_count)]
+    return [its for its in every if its]

@@ -47,10 +47,12 @@ def measure_scene(
     """
     own = derive_seed(seed, "held-out", number)
     scene = draw(own, window_px * (WIDER if is_wide(number, wide_every) else 1))
-    window, grain = prior_window(scene, np.random.default_rng(own))
+    window, grain = prior_window(scene, np.random.default_rng(derive_seed(own, "window")))
+    noise = derive_seed(own, "noise")
     with torch.inference_mode():
         prior, random = (
-            float(window_loss(unet, [window], [grain], 0, np.random.default_rng(own), device, dtype)) for unet in unets
+            float(window_loss(unet, [window], [grain], 0, np.random.default_rng(noise), device, dtype))
+            for unet in unets
         )
     return Measured(prior, random, scene.texture, scene.defect, width_class(scene.mask))
 

@@ -36,8 +36,13 @@ class StepBlocks(Dataset[Block]):
     def __getitem__(self, step: int) -> Block:
         count, side = _shape(self._blocks, step)
         seeds = [derive_seed(self._seed, "prior", step, number) for number in range(count)]
-        pairs = [prior_window(self._draw(seed, side), np.random.default_rng(seed)) for seed in seeds]
+        pairs = [described_scene(self._draw, seed, side) for seed in seeds]
         return Block([window for window, _ in pairs], [grain for _, grain in pairs])
+
+
+def described_scene(draw: Draw, seed: int, side_px: int) -> tuple[Window, Grain]:
+    """Return the scene of `seed` as a window; what is told of it depends on nothing that the drawing depends on."""
+    return prior_window(draw(seed, side_px), np.random.default_rng(derive_seed(seed, "window")))
 
 
 def scenes_of(blocks: Blocks, steps: int) -> int:

@@ -40,3 +40,11 @@ def test_who_is_held_out_depends_on_the_seed_and_not_on_the_order(order):
     samples = base(20)
     assert held_out(samples[::order], 10, 0.2, 5) == held_out(samples, 10, 0.2, 5)
     assert len({held_out(samples, 10, 0.2, seed) for seed in range(5)}) > 1
+
+
+def test_a_part_that_shows_two_defects_is_on_one_side_with_both():
+    pairs = zip(base(12), base(12, "crack"), strict=True)
+    samples = [replace(one, group=f"part/{n}") for n, pair in enumerate(pairs) for one in pair]
+    for seed in range(20):
+        out = held_out(samples, 10, 0.2, seed)
+        assert len(out) == 4 and len({one.group for one in samples if one.source_path in out}) == 2

@@ -10,6 +10,7 @@ from settings import settings
 from tiny_prior import write_prior
 
 from pipeline_tasks.backends import inpainting_trainer, load_backend, load_trainer
+from pipeline_tasks.backends.inpainting import CARD
 from pipeline_tasks.backends.inpainting_trainer import InpaintingTrainer
 from pipeline_tasks.backends.protocol import MAX_NORMALS, TrainingSamples
 from pipeline_tasks.errors import ConfigError, DataError
@@ -17,7 +18,7 @@ from pipeline_tasks.inpainting.initial import found_prior
 from pipeline_tasks.inpainting.prior_files import read_prior
 from pipeline_tasks.inpainting.prior_weights import load_prior
 from pipeline_tasks.schema import GOOD
-from pipeline_tasks.storage import write_json
+from pipeline_tasks.storage import read_json, write_json
 
 SMALL = {"window_px": 32, "channels": [8, 16], "dilation_px": 2}
 MASK = np.zeros((48, 48), bool)
@@ -81,9 +82,11 @@ def test_training_starts_from_the_prior_that_was_recorded(tmp_path):
     own = {"steps": 1, "batch_size": 2, "learning_rate": 1e-9, "ema_decay": 0.0}
     params = settings(train=own | {"init": str(prior), "inpainting": SMALL})
     samples = TrainingSamples([defect("pit"), defect("scratch")], [], PROMPTS)
-    unet = load_trainer(params, tmp_path).train(samples, 0, Memory(), iter).unet
-    begun = load_prior(prior, read_prior(prior)["digest"], SMALL["channels"], 2)
-    weights = zip(unet.parameters(), begun.parameters(), strict=True)
+    model, digest = load_trainer(params, tmp_path).train(samples, 0, Memory(), iter), read_prior(prior)["digest"]
+    model.save(tmp_path / "model")
+    assert [read_json(tmp_path / "model" / CARD)[key] for key in ("init", "init_digest")] == ["folder", digest]
+    begun = load_prior(prior, digest, SMALL["channels"], 2)
+    weights = zip(model.unet.parameters(), begun.parameters(), strict=True)
     assert all(torch.allclose(trained, before, atol=1e-6) for trained, before in weights)
 
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline_tasks.drawing.scene import LARGEST_SHARE, REACH_PX, VISIBLE_CHANGE, draw_scene, visible_change
+from pipeline_tasks.drawing.damage import LARGEST_SHARE, VISIBLE_CHANGE
+from pipeline_tasks.drawing.scene import REACH_PX, draw_scene, seen_change
 from pipeline_tasks.drawing.world import load_world
 
 WORLD = load_world()
@@ -31,7 +32,7 @@ def test_defects_are_seen_in_nearly_every_scene() -> None:
     changes = []
     for seed in range(150):
         scene = draw_scene(NOISELESS, seed, 64)
-        changes.append(visible_change(scene.clean.astype(np.float32), scene.pixels.astype(np.float32), scene.mask))
+        changes.append(seen_change(scene.clean.astype(np.float32), scene.pixels.astype(np.float32), scene.mask))
     assert np.mean(np.array(changes) >= VISIBLE_CHANGE - 0.5) > 0.97
     assert min(changes) > 1
 
@@ -70,8 +71,15 @@ def test_an_unknown_name_is_refused() -> None:
 
 def test_change_is_that_in_the_mask_as_a_screen_shows_it() -> None:
     image, mask = np.full((8, 8, 3), 250, np.float32), np.eye(8, dtype=bool)
-    assert visible_change(image, image + 20 * mask[..., None].astype(np.float32), mask) == pytest.approx(5)
-    assert visible_change(image, image - 20, mask) == pytest.approx(20)
-    assert visible_change(image[..., :1], image[..., :1] - 20, mask) == pytest.approx(20)
-    assert visible_change(image, image - 20, np.zeros((8, 8), bool)) == -1
-    assert visible_change(image, image - 20, np.ones((8, 8), bool)) == -1
+    assert seen_change(image, image + 20 * mask[..., None].astype(np.float32), mask) == pytest.approx(5)
+    assert seen_change(image, image - 20, mask) == pytest.approx(20)
+    assert seen_change(image[..., :1], image[..., :1] - 20, mask) == pytest.approx(20)
+    assert seen_change(image, image - 20, np.zeros((8, 8), bool)) == -1
+    assert seen_change(image, image - 20, np.ones((8, 8), bool)) == -1
+
+
+def test_a_scene_does_not_depend_on_those_drawn_before_it() -> None:
+    first = draw_scene(WORLD, 5, 64)
+    draw_scene(WORLD, 6, 128)
+    again = draw_scene(WORLD, 5, 64)
+    assert first.pixels.tobytes() == again.pixels.tobytes() and first.mask.tobytes() == again.mask.tobytes()

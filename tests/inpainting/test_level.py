@@ -45,3 +45,11 @@ def test_a_part_at_the_border_has_a_level_of_its_own_size(box):
     level = level_within(pixels, hole_in((100, 100), (40, 60), (40, 60)), box)
     assert level.shape == (box.height, box.width, 3)
     np.testing.assert_allclose(level, 70, atol=1e-3)
+
+
+def test_deep_inside_a_wide_hole_the_level_is_that_of_the_rest_of_the_image():
+    pixels, hole = np.full((400, 400, 3), 150, np.uint8), hole_in((400, 400), (20, 380), (20, 380))
+    pixels[hole] = 40
+    for y in (100, 130, 140, 150, 170):
+        level = level_within(pixels, hole, Box(y, 170, 32, 32))
+        np.testing.assert_allclose(level, 150, atol=2)

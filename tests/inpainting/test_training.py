@@ -77,11 +77,11 @@ def test_a_training_ends_when_the_images_held_out_are_met_no_better_with_the_bes
     measured = iter([3.0, 1.0, 2.0, 2.5])
     seen = []
 
-    def loss_of(unet, *_):
-        seen.append({name: weight.clone() for name, weight in unet.state_dict().items()})
+    def loss_of(fitting, _):
+        seen.append({name: weight.clone() for name, weight in fitting.unet.state_dict().items()})
         return next(measured)
 
-    monkeypatch.setattr(training, "_held_out_loss", loss_of)
+    monkeypatch.setattr(training._Fitting, "held_out_loss", loss_of)
     unet = make_unet(2, own.channels, 3)
     losses = train(unet, data, params, 5, CPU, torch.float32, Memory(), iter)
     assert len(losses) == 8 and all(losses)
@@ -89,12 +89,36 @@ def test_a_training_ends_when_the_images_held_out_are_met_no_better_with_the_bes
     assert any(not torch.equal(weight, seen[2][name]) for name, weight in unet.state_dict().items())
 
 
+def fitting(data, params=PARAMS):
+    unet = make_unet(2, params.inpainting.channels, 3).eval()
+    return training._Fitting(unet, data, params, CPU, torch.float32)
+
+
 def test_the_loss_of_what_is_held_out_is_the_same_for_the_same_weights():
     data = training_set()
-    data = replace(data, held_out=data.defects)
-    unet = make_unet(2, PARAMS.inpainting.channels, 3).eval()
-    one, again, other = (training._held_out_loss(unet, data, PARAMS, seed, CPU, torch.float32) for seed in (1, 1, 2))
+    own = fitting(replace(data, held_out=data.defects))
+    one, again, other = (own.held_out_loss(seed) for seed in (1, 1, 2))
     assert one == again != other
+
+
+def test_what_is_held_out_is_told_what_training_is_told():
+    data = training_set()
+    own = PARAMS.inpainting.model_copy(update={"appearance_code": False})
+    plain = fitting(replace(data, held_out=data.defects), PARAMS.model_copy(update={"inpainting": own}))
+    told = fitting(replace(data, held_out=data.defects))
+    looks = [[w.look.any() for defect in one._held_out for image in defect for w in image] for one in (plain, told)]
+    assert not any(looks[0]) and all(looks[1])
+
+
+def test_each_defect_counts_alike_among_what_is_held_out_and_no_more_images_than_needed(monkeypatch):
+    data = training_set()
+    few, many = (replace(data.defects[0], defect=defect) for defect in (0, 1))
+    own = fitting(replace(data, held_out=[few, *[many] * 20]))
+    seen = []
+    monkeypatch.setattr(
+        training._Fitting, "_loss", lambda _, windows, __: seen.append(windows[0].defect) or float(windows[0].defect)
+    )
+    assert own.held_out_loss(1) == 0.5 and seen.count(0) == 1 and seen.count(1) == training.HELD_OUT_IMAGES
 
 
 def test_a_run_that_is_resumed_stops_where_the_unbroken_one_does():

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from tiny_prior import draw
 
+from pipeline_tasks.drawing.ranges import chosen
+from pipeline_tasks.drawing.scene import draw_scene
+from pipeline_tasks.drawing.world import load_world
 from pipeline_tasks.prior.params import Blocks
-from pipeline_tasks.prior.scenes import StepBlocks, scenes_of
+from pipeline_tasks.prior.scenes import StepBlocks, described_scene, scenes_of
 
 OWN = Blocks(window_px=32, batch_size=8, wide_every=3)
 
@@ -46,3 +49,22 @@ def test_windows_hold_the_hole_around_the_defect():
     window = StepBlocks(partial(draw), OWN, 0)[0].windows[0]
     assert window.hole.sum() > 80 and window.hole.shape == (32, 32)
     assert np.isfinite(window.pixels).all()
+
+
+@pytest.mark.parametrize("defect", ["hairline", "crack", "scratch", "pit", "wide_spall"])
+def test_whether_a_defect_is_shown_does_not_depend_on_which_it_is(defect):
+    world = load_world()
+
+    def drawn(seed, side_px):
+        return draw_scene(world, seed, side_px)
+
+    seeds = [seed for seed in range(4000) if chosen_defect(world, seed) == defect][:80]
+    shown = [described_scene(drawn, seed, 32)[0].mask.any() for seed in seeds]
+    assert len(seeds) > 50 and 0.5 < np.mean(shown) < 0.95
+
+
+def chosen_defect(world, seed):
+    """What draw_scene chooses second, after the texture."""
+    rng = np.random.default_rng(seed)
+    chosen(rng, world.texture_weights)
+    return chosen(rng, world.defect_weights)

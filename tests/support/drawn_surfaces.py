@@ -15,7 +15,7 @@ def flat_surface(
     """Return an evenly lit surface of `level` grey levels, of half as much beneath; far from any edge by default."""
     light = np.zeros((side_px, side_px, 3), np.float32) + np.array(level, np.float32)
     far = np.full((side_px, side_px), FAR_PX, np.float32)
-    return Surface(pixel_grid(side_px, 1), light, 0.5 * light, far if clearance is None else clearance, lamp, 0.0)
+    return Surface(pixel_grid(side_px, 1), light, 0.5 * light, far if clearance is None else clearance, lamp)
 
 
 def half_surface(side_px: int = 64) -> Surface:
