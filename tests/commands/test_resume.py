@@ -51,11 +51,11 @@ def unfinished(project):
 
 def test_training_resumes_at_its_checkpoint(project):
     whole = run_train(project, "whole")
-    with killed_at(6, training, "_loss"):
+    with killed_at(6, training, "window_loss"):
         run_train(project, "resumed")
     assert not (project / "resumed").exists()
     assert len(list((project / ".work/train/plate").rglob("*.safetensors"))) == 1
-    with counted(training, "_loss") as steps:
+    with counted(training, "window_loss") as steps:
         assert run_train(project, "resumed") == whole
     assert len(steps) == load_params().train.steps - 4  # killed in step 6, checkpointed after step 4
     assert not (project / ".work/train/plate").exists()
@@ -63,7 +63,7 @@ def test_training_resumes_at_its_checkpoint(project):
 
 def test_a_damaged_checkpoint_starts_over_and_says_so(project, capsys):
     whole = run_train(project, "whole")
-    with killed_at(6, training, "_loss"):
+    with killed_at(6, training, "window_loss"):
         run_train(project, "resumed")
     (state,) = (project / ".work").rglob("*.safetensors")
     state.write_bytes(state.read_bytes()[:100])
