@@ -129,9 +129,7 @@ class Train(Section):
     threads: Threads
     init: Annotated[
         str,
-        Field(
-            min_length=1, description="inpainting: 'prior', which ships, 'scratch', or a folder, named with a /"
-        ),
+        Field(min_length=1, description="inpainting: 'prior', which ships, 'scratch', or a folder, named with a /"),
     ]
     steps: PositiveInt
     batch_size: PositiveInt

@@ -41,7 +41,7 @@ CARD = "generator.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CONFIG = "config.json"
 MAX_GAIN = 3.0
-"""Most that a defect's contrast is changed for a surface brighter or darker than its own."""
+"""Most that a defect's contrast is raised by, for a surface brighter than its own."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def _planes(pixels: Floats) -> Tensor:
 def _look(model: Inpainting, request: Request, place: Box, light: float, severity: float) -> _Look:
     """Return the look between the parents' by the mask's alpha, contrast times severity.
 
-    light: the level of the surface; one twice as bright as a parent's shows twice its contrast.
+    light: the level of the surface; one twice as bright as a parent's shows twice its contrast, a darker one no less.
     """
     own = bounding_box(request.mask, 0)
     extent = (own.y - place.y, own.x - place.x, own.height, own.width)
@@ -236,7 +236,7 @@ def _look(model: Inpainting, request: Request, place: Box, light: float, severit
     for parent, share in ((request.parent_a, 1 - request.row.alpha), (request.parent_b, request.row.alpha)):
         image = DefectImage(parent.pixels, parent.mask, 0, model.dilation_px)
         seen = measure_exemplar(image, model.window_px, model.scale, rng)
-        contrast = severity * share * float(np.clip(light / max(seen.level, 1.0), 1 / MAX_GAIN, MAX_GAIN))
+        contrast = severity * share * float(np.clip(light / max(seen.level, 1.0), 1, MAX_GAIN))
         code += np.float32(contrast) * seen.code
         guides.append((contrast, seen.guide))
     return _Look(code, guides, extent)

@@ -110,17 +110,20 @@ def test_the_code_that_was_used_lies_between_the_parents_by_alpha_times_severity
     assert np.allclose(code(0.0, severity=3.0), 3 * one, atol=1e-6)
 
 
-def test_a_surface_twice_as_bright_shows_twice_the_contrast(folder, params, rows, defects, normals, known):
+def test_a_brighter_surface_shows_more_contrast_and_a_darker_one_no_less(folder, params, rows, defects, normals, known):
     backend = InpaintingBackend.load(folder, params)
 
-    def code(level):
-        host = normals["g/0.png"]
+    def code(level, own=150):
+        host, parent = normals["g/0.png"], defects["d/0.png"]
         hosts = {"g/0.png": replace(host, image=encode_image(np.full((96, 96, 3), level, np.uint8)))}
-        (pair,) = make_pairs(backend, rows([(0, 0)]), defects, hosts, PROMPTS, known, params, MADE_BY)
+        darker = np.uint8(decode_image(parent.image) * (own / 150))
+        parents = {"d/0.png": replace(parent, image=encode_image(darker))}
+        (pair,) = make_pairs(backend, rows([(0, 0)]), parents, hosts, PROMPTS, known, params, MADE_BY)
         return np.array(pair.appearance_code)
 
-    assert np.allclose(code(200), 2 * code(100), rtol=1e-3)
-    assert np.allclose(code(2), code(1), rtol=1e-3)  # a black surface would show none
+    assert np.allclose(code(200), 200 / 150 * code(150), rtol=0.02)
+    assert np.allclose(code(40), code(150), rtol=0.02)
+    assert np.allclose(code(250, own=15), inpainting.MAX_GAIN * code(15, own=15), rtol=0.1)
 
 
 def test_the_shading_of_a_wide_defect_is_laid_over_the_new_one(folder, params, rows, normals):
