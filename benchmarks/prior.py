@@ -134,12 +134,9 @@ class Contest:
     @torch.inference_mode()
     def _loss(self, model: Inpainting, defect: str, guided: bool) -> float:
         """Return the loss in the hole on test images, grey levels squared, on the same windows for every arm."""
+        number, own = model.defects.index(defect), [s for s in self.test if s.defect == defect]
         images = [
-            DefectImage(
-                decode_image(s.image), decode_mask(s.mask or b""), model.defects.index(defect), model.dilation_px
-            )
-            for s in self.test
-            if s.defect == defect
+            DefectImage(decode_image(s.image), decode_mask(s.mask or b""), number, model.dilation_px) for s in own
         ]
         rng, found = np.random.default_rng(7), []
         device = pick_device("auto")
