@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline_tasks.backends.held_out import part_of
 from pipeline_tasks.benefit.material import Piece
 from pipeline_tasks.schema import GOOD, Sample
 from pipeline_tasks.seeds import derive_seed
@@ -24,7 +25,7 @@ def parts(samples: Iterable[Sample]) -> dict[str, str]:
 
     A defect-free counterpart is of the part of the image that it was made from.
     """
-    return {sample.source_path: sample.group or sample.derived_from or sample.source_path for sample in samples}
+    return {sample.source_path: part_of(sample) for sample in samples}
 
 
 def count_parts(pieces: Sequence[Piece], part_of: Mapping[str, str]) -> dict[str, int]:
